@@ -1,0 +1,69 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# One line of help a target: the text after "##". Whatever is longer than a line or two stands
+# in scripts/ or tools/. All paths are relative, so that a checkout may stand anywhere.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# The steps share one venv and two cores are plenty busy with one of them.
+.NOTPARALLEL:
+
+RUN := scripts/in-venv
+STEP := scripts/step
+
+# The one place that knows how the emulated host of the demo is made, entered and thrown away.
+DEMO := ansible-playbook hwaccel.virt.demo
+DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
+DEMO_SSH := scripts/demo-ssh
+
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit sanity docs molecule clean
+
+help: ## list the targets
+	@scripts/help $(firstword $(MAKEFILE_LIST))
+
+setup: ## make .venv with everything the tests need (again only when requirements change)
+	@scripts/setup test
+
+setup-runtime:
+	@scripts/setup runtime
+
+demo: setup-runtime ## boot the emulated host, run hwaccel.virt.host on it, show its VFs
+	@$(RUN) $(DEMO)
+
+demo-ssh: setup-runtime ## log in to the emulated host of the demo
+	@$(RUN) $(DEMO_SSH)
+
+demo-clean: setup-runtime ## stop the emulated host of the demo and remove it
+	@$(RUN) $(DEMO_CLEAN)
+
+test: ## every test there is, fast ones first
+	@$(STEP) setup make setup
+	@$(STEP) lint make lint
+	@$(STEP) unit make unit
+	@$(STEP) sanity make sanity
+	@$(STEP) molecule make molecule
+
+lint: setup ## ruff, mypy, yamllint, ansible-lint, antsibull: format, types, YAML, documentation
+	@$(RUN) scripts/lint
+
+format: setup ## let ruff format the Python files
+	@$(RUN) ruff format .
+
+unit: setup ## unit tests, without a machine
+	@$(RUN) scripts/unit
+
+sanity: setup ## ansible-test sanity on an export of the tracked files
+	@$(RUN) python tools/sanity.py
+
+molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through pytest-ansible
+	@$(RUN) scripts/molecule $(SCENARIO)
+
+docs: setup ## render the documentation to .build/docs
+	@$(RUN) scripts/docs
+
+clean: ## remove what the other targets made in the checkout (not the emulated host: demo-clean)
+	@scripts/clean
