@@ -1,0 +1,123 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The processor, the kernel and the services of a host, from files alone."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from .._host import Host
+
+_CPU_VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": "amd"}
+_VIRTUALIZATION_FLAGS = ("vmx", "svm")
+_EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+_LOCKDOWN = "/sys/kernel/security/lockdown"
+_CGROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice")
+_UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+# What the services are called where; the first that is installed counts.
+_SERVICES = {
+    "qat": ("qat.service", "qat_service.service"),
+    "libvirt": ("libvirtd.service", "virtqemud.service"),
+    "nvidia-gridd": ("nvidia-gridd.service",),
+}
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processor: C(virtualization) is C(vmx) or C(svm), None when neither flag is shown."""
+
+    vendor: str | None
+    model: str | None
+    virtualization: str | None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The running kernel; lockdown and Secure Boot are None where the kernel does not tell."""
+
+    release: str
+    command_line: str
+    lockdown: str | None
+    secure_boot: bool | None
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The numbers that the release starts with."""
+        found = re.match(r"[0-9]+(?:\.[0-9]+)*", self.release)
+        return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A systemd service: its unit's name, None when it is not installed."""
+
+    unit: str | None
+    enabled: bool
+    running: bool
+
+
+def read_cpu(host: Host) -> Cpu:
+    """Read the first processor of C(/proc/cpuinfo); Arm shows neither vendor nor flags."""
+    first = (host.read_text("/proc/cpuinfo") or "").split("\n\n", 1)[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    told = {key.strip(): value.strip() for key, _, value in pairs}
+    flags = told.get("flags", "").split()
+    vendor = "arm" if "CPU implementer" in told else _CPU_VENDORS.get(told.get("vendor_id", ""))
+    return Cpu(
+        vendor=vendor,
+        model=told.get("model name"),
+        virtualization=next((flag for flag in _VIRTUALIZATION_FLAGS if flag in flags), None),
+    )
+
+
+def read_kernel(host: Host) -> Kernel:
+    """Read release, command line, lockdown and Secure Boot."""
+    lockdown = re.search(r"\[([a-z]+)\]", host.read_text(_LOCKDOWN) or "")
+    secure_boot = host.read_bytes(_EFI_SECURE_BOOT)
+    return Kernel(
+        release=host.attribute("/proc/sys/kernel/osrelease") or "",
+        command_line=host.attribute("/proc/cmdline") or "",
+        lockdown=lockdown[1] if lockdown else None,
+        # Four bytes of attributes come before an EFI variable's value.
+        secure_boot=None if not secure_boot else secure_boot[4:] == b"\x01",
+    )
+
+
+def read_services(host: Host) -> dict[str, Service]:
+    """Read the services that matter for accelerators."""
+    return {name: _read_service(host, units) for name, units in _SERVICES.items()}
+
+
+def _read_service(host: Host, units: tuple[str, ...]) -> Service:
+    for unit in units:
+        if any(host.exists(f"{folder}/{unit}") for folder in _UNIT_FOLDERS):
+            return Service(unit, _is_enabled(host, unit), _is_running(host, unit))
+    return Service(None, enabled=False, running=False)
+
+
+def _is_enabled(host: Host, unit: str) -> bool:
+    folder = _UNIT_FOLDERS[0]
+    wants = (name for name in host.names(folder) if name.endswith((".wants", ".requires")))
+    return any(host.link_target(f"{folder}/{name}/{unit}") for name in wants)
+
+
+def _is_running(host: Host, unit: str) -> bool:
+    """Tell from the service's control group, which systemd removes when it ends."""
+    for folder in _CGROUPS:
+        events = host.read_text(f"{folder}/{unit}/cgroup.events")
+        if events is not None:
+            return "populated 1" in events
+        if host.attribute(f"{folder}/{unit}/cgroup.procs"):
+            return True
+    return False

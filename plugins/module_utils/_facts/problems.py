@@ -1,0 +1,113 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keeps a host's accelerators from guests, with cause and remedy."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import Problem
+from .._iommu.problems import firmware_setting, iommu_problems
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .._iommu.groups import Iommu
+    from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
+    from .._qat.observe import Pf
+    from .._qat.rules import SriovRule
+    from .platform import Cpu, Kernel
+
+# SR-IOV may not work before it: Intel 330689-008, section 1.3.2.
+_OLDEST_KERNEL = (2, 6, 38)
+_CPU_SETTINGS = {"intel": "Intel Virtualization Technology (VT-x)", "amd": "SVM Mode"}
+
+
+def host_problems(cpu: Cpu, kernel: Kernel, iommu: Iommu) -> list[Problem]:
+    """Return what is wrong with processor, kernel and IOMMU."""
+    problems = []
+    if cpu.virtualization is None and cpu.vendor in _CPU_SETTINGS:
+        problems.append(
+            Problem(
+                "no hardware virtualization: guests would run in software emulation",
+                "the processor shows neither the vmx nor the svm flag in /proc/cpuinfo",
+                f"turn on {_CPU_SETTINGS[cpu.vendor]} in the firmware setup; on a virtual machine, "
+                "nested virtualization in its hypervisor",
+            ),
+        )
+    if kernel.version and kernel.version < _OLDEST_KERNEL:
+        oldest = ".".join(map(str, _OLDEST_KERNEL))
+        problems.append(
+            Problem(
+                f"kernel too old: {kernel.release}",
+                f"SR-IOV needs Linux {oldest} or later",
+                "install a newer kernel and boot it",
+            ),
+        )
+    command_line = kernel.command_line
+    return problems + iommu_problems(iommu, cpu_vendor=cpu.vendor, command_line=command_line)
+
+
+def rule_problems(
+    rules: Sequence[SriovRule],
+    functions: Mapping[PciAddress, PciFunction],
+    pfs: Mapping[PciAddress, Pf],
+) -> list[Problem]:
+    """Compare what our rules make at boot with what is there."""
+    problems = []
+    for rule in rules:
+        there = functions.get(rule.address)
+        found = str(there.id) if there else "nothing"
+        if there is None or there.id != rule.id:
+            problems.append(
+                Problem(
+                    f"{rule.address}: configured for {rule.id}, found {found}",
+                    f"{rule.path} names a device that is not at this address",
+                    "addresses move when cards are added: run qat_sriov with state: present for "
+                    "the PFs that are there, and remove this file",
+                ),
+            )
+            continue
+        pf = pfs.get(rule.address)
+        if pf and not pf.blocked and pf.num_vfs != rule.num_vfs:
+            problems.append(
+                Problem(
+                    f"{rule.address}: {pf.num_vfs} VFs, {rule.num_vfs} configured",
+                    f"{rule.path} and the device differ",
+                    "see the kernel log and udev's (udevadm test) for the cause, or run qat_sriov",
+                ),
+            )
+    return problems
+
+
+def firmware_hints(cpu: Cpu, iommu: Iommu, pfs: Sequence[Pf]) -> list[dict[str, t.Any]]:
+    """Infer firmware settings: name, C(enabled) or None when it cannot be told, and evidence."""
+    hints: list[dict[str, t.Any]] = [
+        {
+            "setting": _CPU_SETTINGS.get(cpu.vendor or "", "hardware virtualization"),
+            "enabled": True if cpu.virtualization else None if cpu.vendor == "arm" else False,
+            "evidence": f"flag {cpu.virtualization}"
+            if cpu.virtualization
+            else "no flag vmx or svm",
+        },
+        {
+            "setting": firmware_setting(iommu.vendor or cpu.vendor),
+            "enabled": bool(iommu.announced or iommu.running),
+            "evidence": f"ACPI tables announce: {iommu.announced or 'no IOMMU'}",
+        },
+    ]
+    if pfs:
+        without = [str(pf.address) for pf in pfs if pf.total_vfs == 0]
+        hints.append(
+            {
+                "setting": "SR-IOV",
+                "enabled": not without,
+                "evidence": f"no VFs offered by {', '.join(without)}"
+                if without
+                else "every QAT PF offers VFs",
+            },
+        )
+    return hints

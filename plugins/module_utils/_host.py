@@ -1,0 +1,377 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host: the only place that opens a file, writes one or runs a command.
+
+Everything above passes absolute paths as the managed system sees them; with another root
+than C(/) they are looked up below it, links included, and devices are never written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import typing as t
+
+from ._errors import BlockedError, HostError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_LOCK = "/run/hwaccel.lock"
+_READ_LIMIT = 1 << 20
+_LINK_LIMIT = 40
+_GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
+
+
+class Blocked:
+    """Stands for the value of an attribute that did not answer within its bound."""
+
+    def __repr__(self) -> str:
+        return "<blocked>"
+
+
+BLOCKED: t.Final = Blocked()
+
+
+class Host:
+    """A file system tree and, when its root is C(/), the running machine.
+
+    Args:
+        root: absolute path of the tree to act on.
+        read_seconds: bound for reading attributes that can block in the kernel.
+    """
+
+    def __init__(self, root: str | os.PathLike[str] = "/", *, read_seconds: float = 3.0) -> None:
+        self.root = os.path.abspath(os.fspath(root))
+        self.live = self.root == "/"
+        self.read_seconds = read_seconds
+
+    # -- paths -----------------------------------------------------------------------------
+
+    def locate(self, path: str, *, follow: bool = True) -> str:
+        """Return where C(path) lies on this machine; links never lead out of the root."""
+        if self.live:
+            return path
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        inside: list[str] = []
+        links = 0
+        while parts:
+            part = parts.pop(0)
+            if part == "..":
+                del inside[-1:]
+                continue
+            here = os.path.join(self.root, *inside, part)
+            if (parts or follow) and os.path.islink(here):
+                links += 1
+                if links > _LINK_LIMIT:
+                    raise HostError.from_os("follow", path, errno.ELOOP)
+                target = os.readlink(here)
+                if target.startswith("/"):
+                    inside = []
+                parts[:0] = [piece for piece in target.split("/") if piece not in ("", ".")]
+                continue
+            inside.append(part)
+        return os.path.join(self.root, *inside)
+
+    def exists(self, path: str) -> bool:
+        """Tell whether the path leads to something."""
+        return os.path.exists(self.locate(path))
+
+    def names(self, path: str) -> list[str]:
+        """Return the sorted names in a folder; none when there is no such folder."""
+        try:
+            return sorted(os.listdir(self.locate(path)))
+        except OSError as error:
+            if error.errno in _GONE:
+                return []
+            raise HostError.from_os("list", path, error.errno or 0) from error
+
+    def link_target(self, path: str) -> str | None:
+        """Return what a link says, or None when it is not there or not a link."""
+        try:
+            return os.readlink(self.locate(path, follow=False))
+        except OSError:
+            return None
+
+    def link_name(self, path: str) -> str | None:
+        """Return the last component of what a link says: a driver, a group, a device."""
+        target = self.link_target(path)
+        return None if target is None else os.path.basename(target)
+
+    def canonical(self, path: str) -> str:
+        """Return the path with every link resolved, as the managed system sees it."""
+        if self.live:
+            return os.path.realpath(path)
+        return "/" + os.path.relpath(self.locate(path), self.root)
+
+    def device_number(self, path: str) -> int | None:
+        """Return the device number of a device node, or None when it is not one."""
+        try:
+            found = os.stat(self.locate(path))
+        except OSError:
+            return None
+        return found.st_rdev if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else None
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def read_bytes(self, path: str) -> bytes | None:
+        """Return a file's content, or None when it is not there; sysfs attributes included."""
+        try:
+            with open(self.locate(path), "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise HostError.from_os("read", path, error.errno or 0) from error
+
+    def read_text(self, path: str) -> str | None:
+        """Return a text file's content, undecodable bytes kept, or None when it is not there."""
+        content = self.read_bytes(path)
+        return None if content is None else content.decode("utf-8", "surrogateescape")
+
+    def attribute(self, path: str) -> str | None:
+        """Return a one-value kernel attribute without white space around it."""
+        text = self.read_text(path)
+        return None if text is None else text.strip()
+
+    def guarded_attributes(self, paths: Sequence[str]) -> dict[str, str | Blocked | None]:
+        """Read attributes whose read can block, each within the bound, in child processes.
+
+        Reading C(sriov_numvfs) takes the device's lock in the kernel, which another process
+        may hold for as long as a guest keeps a VF: no signal ends such a read.
+        """
+        if not self.live:
+            return {path: self.attribute(path) for path in paths}
+        values: dict[str, str | Blocked | None] = {}
+        waiting = list(paths)
+        while waiting:
+            answers = self._read_in_child(waiting)
+            values.update(answers)
+            waiting = [path for path in waiting if path not in values]
+            if waiting and not answers:
+                values[waiting.pop(0)] = BLOCKED
+        return values
+
+    def _read_in_child(self, paths: Sequence[str]) -> dict[str, str | None]:
+        """Read one after the other in a child until all are read or one does not answer."""
+
+        def read_all(report: t.Callable[[object], None]) -> None:
+            for path in paths:
+                try:
+                    report([path, self.attribute(path), None])
+                except HostError as error:
+                    report([path, None, error.number])
+
+        answers: dict[str, str | None] = {}
+        for answer in _in_child(read_all, self.read_seconds):
+            path, value, number = t.cast("tuple[str, str | None, int | None]", answer)
+            if number is not None:
+                raise HostError.from_os("read", path, number)
+            answers[path] = value
+        return answers
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def write_attribute(self, path: str, value: str, *, seconds: float) -> None:
+        """Write a kernel attribute of the running machine within a bound.
+
+        Raises:
+            HostError: with the errno that the kernel answered.
+            BlockedError: when the kernel did not answer; the write may still take effect.
+        """
+        if not self.live:
+            raise HostError(f"{path}: devices are not written below {self.root}")
+
+        def write(report: t.Callable[[object], None]) -> None:
+            number = 0
+            try:
+                handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(handle, value.encode())
+                finally:
+                    os.close(handle)
+            except OSError as error:
+                number = error.errno or errno.EIO
+            report(number)
+
+        for number in _in_child(write, seconds):
+            if number:
+                raise HostError.from_os(f"write {value!r} to", path, t.cast("int", number))
+            return
+        message = f"writing {value!r} to {path} did not end within {seconds:g} s: the kernel waits"
+        raise BlockedError(message, errno.EBUSY)
+
+    def write_file(self, path: str, content: bytes, mode: int) -> None:
+        """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
+        place = self.locate(path)
+        folder = os.path.dirname(place)
+        temporary = ""
+        try:
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=".hwaccel-", dir=folder)
+            with open(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                _take_over(place, temporary, mode)
+                os.fsync(file.fileno())
+            os.rename(temporary, place)
+            _sync_folder(folder)
+        except OSError as error:
+            if temporary:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+            raise HostError.from_os("write", path, error.errno or errno.EIO) from error
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file; one that is not there is fine."""
+        place = self.locate(path, follow=False)
+        try:
+            os.unlink(place)
+            _sync_folder(os.path.dirname(place))
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise HostError.from_os("remove", path, error.errno or errno.EIO) from error
+
+    def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
+        """Run a command of the running machine and return its standard output."""
+        if not self.live:
+            raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
+        environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+        try:
+            done = subprocess.run(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds,
+                env=environment,
+            )
+        except OSError as error:
+            raise HostError.from_os("run", command[0], error.errno or 0) from error
+        except subprocess.TimeoutExpired as error:
+            message = f"{' '.join(command)} did not end within {seconds:g} s"
+            raise BlockedError(message, errno.ETIMEDOUT) from error
+        if done.returncode:
+            told = (done.stderr or done.stdout).strip()
+            raise HostError(f"{' '.join(command)} failed with status {done.returncode}: {told}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
+        """Keep other runs of the collection away from the running machine meanwhile."""
+        if not self.live:
+            yield
+            return
+        try:
+            handle = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HostError.from_os("open", _LOCK, error.errno or 0) from error
+        try:
+            _wait_for_lock(handle, seconds)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _wait_for_lock(handle: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                message = f"another run of the collection holds {_LOCK} for more than {seconds:g} s"
+                raise BlockedError(message, errno.EBUSY) from error
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _take_over(old: str, new: str, mode: int) -> None:
+    """Give a new file the owner, mode and SELinux context of the one it replaces."""
+    try:
+        found = os.stat(old)
+    except FileNotFoundError:
+        os.chmod(new, mode)
+        return
+    os.chmod(new, stat.S_IMODE(found.st_mode))
+    if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(new, found.st_uid, found.st_gid)
+    with contextlib.suppress(OSError):
+        os.setxattr(new, "security.selinux", os.getxattr(old, "security.selinux"))
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _in_child(
+    work: t.Callable[[t.Callable[[object], None]], None],
+    seconds: float,
+) -> Iterator[object]:
+    """Yield what a child process reports, until it ends or is silent for too long.
+
+    The child is a grandchild, so that one which the kernel does not let go leaves no zombie.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - runs in the child
+        _be_child(work, reader, writer)
+    os.close(writer)
+    os.waitpid(child, 0)
+    try:
+        yield from _answers(reader, seconds)
+    finally:
+        os.close(reader)
+
+
+def _be_child(
+    work: t.Callable[[t.Callable[[object], None]], None],
+    reader: int,
+    writer: int,
+) -> t.NoReturn:  # pragma: no cover - runs in the child
+    try:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        # Whoever waits for the module's output must not wait for a child that hangs.
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(quiet, standard)
+        os.close(reader)
+        work(lambda answer: _send(writer, answer))
+    finally:
+        os._exit(0)
+
+
+def _send(writer: int, answer: object) -> None:  # pragma: no cover - runs in the child
+    os.write(writer, json.dumps(answer).encode() + b"\n")
+
+
+def _answers(reader: int, seconds: float) -> Iterator[object]:
+    pending = b""
+    while True:
+        ready, _, _ = select.select([reader], [], [], seconds)
+        chunk = os.read(reader, _READ_LIMIT) if ready else b""
+        if not chunk:
+            return
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            yield json.loads(line)

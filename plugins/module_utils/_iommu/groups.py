@@ -1,0 +1,102 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""IOMMU groups and units, as sysfs shows them."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._pci.address import PciAddress
+
+if t.TYPE_CHECKING:
+    from .._host import Host
+
+_GROUPS = "/sys/kernel/iommu_groups"
+_UNITS = "/sys/class/iommu"
+_TABLES = "/sys/firmware/acpi/tables"
+_INTERRUPTS = "/proc/interrupts"
+
+# ACPI tables that announce an IOMMU, and whose it is.
+_TABLE_VENDORS = {"DMAR": "intel", "IVRS": "amd", "IORT": "arm"}
+_UNIT_VENDORS = {"dmar": "intel", "ivhd": "amd", "smmu": "arm"}
+
+
+@dataclass(frozen=True)
+class IommuGroup:
+    """A set of functions that the IOMMU cannot tell apart.
+
+    Args:
+        kind: type of its default domain: C(DMA), C(DMA-FQ) or C(identity).
+        devices: its PCI functions; groups without any exist on Arm platforms.
+    """
+
+    number: int
+    kind: str | None
+    devices: tuple[PciAddress, ...]
+
+
+@dataclass(frozen=True)
+class Iommu:
+    """What the firmware announces and what the kernel made of it.
+
+    Args:
+        announced: vendor by the ACPI table, None when no table is there.
+        running: vendor by the units that the kernel drives, None without units.
+        interrupt_remapping: None where it cannot be told.
+    """
+
+    announced: str | None
+    running: str | None
+    interrupt_remapping: bool | None
+    groups: tuple[IommuGroup, ...]
+
+    @property
+    def active(self) -> bool:
+        """Whether a unit is on and functions are in groups."""
+        return bool(self.groups) and self.running is not None
+
+    @property
+    def vendor(self) -> str | None:
+        """The vendor: of the running unit, else by the firmware's table."""
+        return self.running or self.announced
+
+
+def read_iommu(host: Host) -> Iommu:
+    """Observe the IOMMU of the host."""
+    tables = host.names(_TABLES)
+    announced = [vendor for table, vendor in _TABLE_VENDORS.items() if table in tables]
+    units = [
+        vendor
+        for unit in host.names(_UNITS)
+        for prefix, vendor in _UNIT_VENDORS.items()
+        if unit.startswith(prefix)
+    ]
+    return Iommu(
+        announced=announced[0] if announced else None,
+        running=units[0] if units else None,
+        interrupt_remapping=_interrupt_remapping(host),
+        groups=_read_groups(host),
+    )
+
+
+def _interrupt_remapping(host: Host) -> bool | None:
+    """Tell from the interrupt chips in use; x86 names remapped ones C(IR-)."""
+    interrupts = host.read_text(_INTERRUPTS)
+    if interrupts is None or "IO-APIC" not in interrupts:
+        return None
+    return "IR-" in interrupts
+
+
+def _read_groups(host: Host) -> tuple[IommuGroup, ...]:
+    numbers = sorted(int(name) for name in host.names(_GROUPS) if name.isdecimal())
+    return tuple(_read_group(host, number) for number in numbers)
+
+
+def _read_group(host: Host, number: int) -> IommuGroup:
+    names = host.names(f"{_GROUPS}/{number}/devices")
+    devices = sorted(PciAddress.parse(name) for name in names if PciAddress.looks_like(name))
+    kind = host.attribute(f"{_GROUPS}/{number}/type")
+    return IommuGroup(number, kind, tuple(devices))

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a host has no working IOMMU, and what to do about it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import Problem
+
+if t.TYPE_CHECKING:
+    from .groups import Iommu
+
+_FIRMWARE_SETTINGS = {
+    "intel": "VT-d (Intel Virtualization Technology for Directed I/O)",
+    "amd": "IOMMU (AMD-Vi, often below NBIO or AMD CBS)",
+    "arm": "SMMU",
+}
+_OFF_SWITCHES = ("intel_iommu=off", "amd_iommu=off", "iommu=off")
+
+
+def firmware_setting(vendor: str | None) -> str:
+    """Return the name under which firmware offers the IOMMU of a vendor."""
+    return _FIRMWARE_SETTINGS.get(vendor or "", "VT-d, AMD-Vi or SMMU")
+
+
+def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -> list[Problem]:
+    """Return what is wrong with the IOMMU.
+
+    Args:
+        cpu_vendor: only a hint where the firmware announces nothing.
+        command_line: of the running kernel, as C(/proc/cmdline) has it.
+    """
+    if iommu.active:
+        return []
+    what = "no working IOMMU: functions cannot be handed to guests"
+    if iommu.announced is None and iommu.running is None:
+        why = "the firmware announces none (no ACPI table DMAR, IVRS or IORT)"
+        remedy = f"turn on {firmware_setting(cpu_vendor)} in the firmware setup, then boot again"
+        return [Problem(what, why, remedy)]
+    off = [token for token in command_line.split() if token in _OFF_SWITCHES]
+    if off:
+        why = f"the kernel was started with {' '.join(off)}"
+        remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
+        return [Problem(what, why, remedy)]
+    why = f"the firmware announces an {iommu.announced} IOMMU, but the kernel did not turn it on"
+    if iommu.announced == "intel":
+        remedy = "add intel_iommu=on iommu=pt to the kernel command line, then boot again"
+    else:
+        remedy = "see the kernel log for AMD-Vi or SMMU; the kernel may be built without its driver"
+    return [Problem(what, why, remedy)]

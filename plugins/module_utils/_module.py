@@ -1,0 +1,121 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The only file that knows AnsibleModule, and the only check-mode branch of the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import HwaccelError, InputError, NotTakenError
+from ._host import Host
+
+if t.TYPE_CHECKING:
+    from ._plan import Plan
+
+S = t.TypeVar("S")
+Options = dict[str, t.Any]
+Result = dict[str, t.Any]
+
+_ROOT = {"type": "path", "default": "/"}
+
+
+class Job(t.Protocol[S]):
+    """One module's work on one host, cut into reading, deciding and telling."""
+
+    def observe(self, host: Host) -> S:
+        """Read everything that the decision needs; nothing is changed."""
+
+    def plan(self, state: S) -> Plan:
+        """Decide what to change, or refuse; nothing is read."""
+
+    def predict(self, state: S) -> S:
+        """Return the state that the plan leads to."""
+
+    def unmet(self, before: S, after: S) -> str | None:
+        """Return what of the wanted state the kernel did not take, with the remedy."""
+
+    def report(self, before: S, after: S) -> Result:
+        """Return the module's return values for the state after the run."""
+
+
+def run_module(
+    options: Options,
+    make_job: t.Callable[[Options], Job[S]],
+) -> t.NoReturn:
+    """Run a module that changes things: observe, plan, apply or predict, observe again, tell."""
+    module = _module(options)
+    try:
+        job = make_job(module.params)
+        host = _host(module.params["root"])
+        if module.check_mode or not host.live:
+            result = _rehearse(job, host, write_files=not module.check_mode)
+        else:
+            with host.lock():
+                result = _perform(job, host)
+    except HwaccelError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+def run_info_module(
+    options: Options,
+    gather: t.Callable[[Options, Host], Result],
+) -> t.NoReturn:
+    """Run a module that only reads."""
+    module = _module(options)
+    try:
+        result = gather(module.params, _host(module.params["root"]))
+    except HwaccelError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+def _module(options: Options) -> AnsibleModule:
+    return AnsibleModule(
+        argument_spec={"root": _ROOT, **options},
+        supports_check_mode=True,
+    )
+
+
+def _host(root: str) -> Host:
+    host = Host(root)
+    if not host.exists("/sys") and not host.exists("/etc"):
+        raise InputError("root", root, "the root folder of a Linux system, with /etc or /sys below")
+    return host
+
+
+def _perform(job: Job[S], host: Host) -> Result:
+    """Change the running machine and look whether the change was taken."""
+    before = job.observe(host)
+    plan = job.plan(before)
+    if not plan.changes:
+        return {**_outcome(plan), **job.report(before, before)}
+    plan.apply(host)
+    after = job.observe(host)
+    unmet = job.unmet(before, after)
+    if unmet is not None:
+        raise NotTakenError(unmet)
+    return {**_outcome(plan), **job.report(before, after)}
+
+
+def _rehearse(job: Job[S], host: Host, *, write_files: bool) -> Result:
+    """Tell what a run would do; with another root than the machine's, write its files."""
+    before = job.observe(host)
+    plan = job.plan(before)
+    if write_files:
+        plan.apply(host)
+    result = {**_outcome(plan), **job.report(before, job.predict(before))}
+    if not host.live:
+        result["pending_writes"] = plan.pending_writes()
+        result["pending_commands"] = plan.pending_commands()
+    return result
+
+
+def _outcome(plan: Plan) -> Result:
+    return {"changed": bool(plan), "diff": plan.diff(), "warnings": list(plan.warnings)}

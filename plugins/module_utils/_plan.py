@@ -1,0 +1,212 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a module is going to do: changes in order, how they are shown, made and undone."""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ._errors import HostError, HwaccelError
+
+if t.TYPE_CHECKING:
+    from ._host import Host
+
+_WRITE_SECONDS = 30.0
+
+_HINTS = {
+    errno.EACCES: "become root on the host (become: true)",
+    errno.EBUSY: "something uses the device: the kernel's own crypto users count too",
+    errno.EPERM: "the kernel forbids it: kernel lockdown or a container",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENOENT: "the device is gone, or its driver no longer offers the attribute",
+    errno.ENODEV: "the device is gone",
+}
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """A file that gets another content; C(None) stands for no file.
+
+    Args:
+        shown: whether the file appears in the diff; the module's own records do not.
+    """
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+    mode: int = 0o644
+    shown: bool = True
+
+    def apply(self, host: Host) -> None:
+        """Write the new content in one step, or remove the file."""
+        _put(host, self.path, self.after, self.mode)
+
+    def revert(self, host: Host) -> None:
+        """Put back what was there before."""
+        _put(host, self.path, self.before, self.mode)
+
+
+@dataclass(frozen=True)
+class AttributeWrite:
+    """A value written to a kernel attribute of one device.
+
+    Args:
+        device: what the diff and errors call it, normally a PCI address.
+        before: what the attribute reads now, None when that is not known.
+        after: what it is expected to read afterwards; the value itself unless given.
+        hints: remedies by errno, over the general ones.
+    """
+
+    device: str
+    path: str
+    value: str
+    before: str | None
+    after: str | None = None
+    seconds: float = _WRITE_SECONDS
+    hints: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The attribute's own name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    def apply(self, host: Host) -> None:
+        """Write the value; the kernel's answer is explained."""
+        try:
+            host.write_attribute(self.path, self.value, seconds=self.seconds)
+        except HostError as error:
+            hint = self.hints.get(error.number) or _HINTS.get(error.number)
+            if hint is None:
+                raise
+            raise type(error)(f"{error}; {hint}", error.number) from error
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the host that makes a change take effect."""
+
+    arguments: tuple[str, ...]
+    seconds: float = 60.0
+
+    def apply(self, host: Host) -> None:
+        """Run it; a status other than zero is an error."""
+        host.run(self.arguments, seconds=self.seconds)
+
+
+Change = t.Union[FileChange, AttributeWrite, Command]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes in the order in which they are made; empty when nothing is to do."""
+
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is to change; records alone do not count."""
+        return any(not isinstance(change, FileChange) or change.shown for change in self.changes)
+
+    def and_then(self, other: Plan) -> Plan:
+        """Return this plan followed by another."""
+        return replace(
+            self,
+            changes=self.changes + other.changes,
+            warnings=self.warnings + other.warnings,
+        )
+
+    def diff(self) -> list[dict[str, str]]:
+        """Return Ansible's diff: one entry for the devices, then one for each file."""
+        before, after = self._device_lines()
+        entries = []
+        if before != after:
+            entries.append(
+                {
+                    "before_header": "devices",
+                    "after_header": "devices",
+                    "before": "".join(before),
+                    "after": "".join(after),
+                },
+            )
+        entries.extend(
+            {
+                "before_header": change.path if change.before is not None else "(no file)",
+                "after_header": change.path if change.after is not None else "(no file)",
+                "before": _decoded(change.before),
+                "after": _decoded(change.after),
+            }
+            for change in self.changes
+            if isinstance(change, FileChange) and change.shown
+        )
+        return entries
+
+    def _device_lines(self) -> tuple[list[str], list[str]]:
+        """Fold the writes to one attribute into its first and its last value."""
+        values: dict[tuple[str, str], tuple[str, str]] = {}
+        for change in self.changes:
+            if isinstance(change, AttributeWrite):
+                key = (change.device, change.name)
+                first = values[key][0] if key in values else change.before or ""
+                values[key] = (first, change.value if change.after is None else change.after)
+        keys = sorted(values)
+        return (
+            [f"{device} {name}: {values[device, name][0]}\n" for device, name in keys],
+            [f"{device} {name}: {values[device, name][1]}\n" for device, name in keys],
+        )
+
+    def pending_writes(self) -> list[dict[str, str]]:
+        """Return the device writes that a tree other than C(/) leaves undone."""
+        return [
+            {"path": change.path, "value": change.value}
+            for change in self.changes
+            if isinstance(change, AttributeWrite)
+        ]
+
+    def pending_commands(self) -> list[list[str]]:
+        """Return the commands that a tree other than C(/) leaves undone."""
+        return [list(change.arguments) for change in self.changes if isinstance(change, Command)]
+
+    def apply(self, host: Host) -> None:
+        """Make the changes in order; on a failure files go back, devices are told as they are."""
+        made: list[Change] = []
+        for change in self.changes:
+            if not host.live and not isinstance(change, FileChange):
+                continue
+            try:
+                change.apply(host)
+            except HwaccelError as error:
+                raise type(error)(*_after_failure(host, error, made)) from error
+            made.append(change)
+
+
+def _after_failure(host: Host, error: HwaccelError, made: list[Change]) -> tuple[t.Any, ...]:
+    """Undo the files of a plan that failed half way and say what remains on the devices."""
+    writes = [change for change in made if isinstance(change, AttributeWrite)]
+    told = [str(error)]
+    for change in reversed(made):
+        # A record of what was found is still needed once a device was changed.
+        if isinstance(change, FileChange) and (change.shown or not writes):
+            try:
+                change.revert(host)
+            except HwaccelError as second:
+                told.append(f"and could not be undone: {second}")
+    if writes:
+        done = ", ".join(f"{write.device} {write.name}={write.value}" for write in writes)
+        told.append(f"Already done and left as it is: {done}")
+    message = ". ".join(told)
+    return (message, error.number) if isinstance(error, HostError) else (message,)
+
+
+def _put(host: Host, path: str, content: bytes | None, mode: int) -> None:
+    if content is None:
+        host.remove_file(path)
+    else:
+        host.write_file(path, content, mode)
+
+
+def _decoded(content: bytes | None) -> str:
+    return "" if content is None else content.decode("utf-8", "backslashreplace")

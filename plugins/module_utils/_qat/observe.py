@@ -1,0 +1,177 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The QAT PFs of a host with their VFs and holders, read once and used by every module."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import BlockedError
+from .._host import Blocked
+from .._pci.function import DRIVERS, PciFunction, read_config
+from .._vfio.holders import Holder, Holders, read_holders
+from .devices import QatFamily, pf_family, vf_family
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .._host import Host
+    from .._pci.address import PciAddress, PciId
+    from .._pci.config import ConfigSpace
+
+_OUT_OF_TREE = "O"
+
+
+@dataclass(frozen=True)
+class Vf:
+    """A virtual function; what only the kernel assigns is None for one not yet made."""
+
+    address: PciAddress | None
+    id: PciId
+    driver: str | None = None
+    iommu_group: int | None = None
+    holder: Holder | None = None
+
+    def as_result(self) -> dict[str, t.Any]:
+        """Return it as modules return it."""
+        return {
+            "address": None if self.address is None else str(self.address),
+            "id": str(self.id),
+            "driver": self.driver,
+            "iommu_group": self.iommu_group,
+            "reserved": False,
+            "holder": None if self.holder is None else self.holder.as_result(),
+        }
+
+
+@dataclass(frozen=True)
+class Pf:
+    """A QAT physical function.
+
+    Args:
+        num_vfs: how many VFs exist, None when the kernel does not answer.
+        autoprobe: C(sriov_drivers_autoprobe), None on kernels without it.
+        driver_known: whether the family's driver is registered with the kernel.
+        in_tree: whether its driver is the kernel's own.
+    """
+
+    function: PciFunction
+    family: QatFamily
+    config: ConfigSpace
+    num_vfs: int | None
+    autoprobe: bool | None
+    driver_known: bool
+    in_tree: bool
+    vfs: tuple[Vf, ...]
+    holder: Holder | None
+
+    @property
+    def address(self) -> PciAddress:
+        """Its PCI address."""
+        return self.function.address
+
+    @property
+    def total_vfs(self) -> int:
+        """How many VFs it can have, as the device says; 0 without SR-IOV."""
+        return self.function.total_vfs or 0
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the kernel did not answer what VFs there are."""
+        return self.num_vfs is None
+
+    @property
+    def ignores_requested_number(self) -> bool:
+        """Whether its driver makes all VFs, whatever number is asked for.
+
+        The kernel's shared adf_sriov.c does so for every generation, and the hardware before
+        generation 4 cannot do otherwise.
+        """
+        own_driver = self.family.driver in (None, self.function.driver)
+        return own_driver and (self.in_tree or not self.family.has_services)
+
+    def attribute(self, name: str) -> str:
+        """Return the path of one of its attributes."""
+        return f"{self.function.path}/{name}"
+
+    def expected_vfs(self, number: int) -> tuple[Vf, ...]:
+        """Return the VFs that making C(number) of them will give."""
+        capability = self.config.sriov()
+        addresses = (
+            capability.vf_address(self.address, index) if capability else None
+            for index in range(number)
+        )
+        return tuple(Vf(address, self.family.vf_id) for address in addresses)
+
+
+def read_pfs(
+    host: Host,
+    pfs: Iterable[PciFunction],
+    functions: Mapping[PciAddress, PciFunction],
+    holders: Holders | None = None,
+) -> tuple[Pf, ...]:
+    """Observe QAT PFs with their VFs; the attributes that can block are read within a bound."""
+    chosen = [(function, family) for function in pfs if (family := pf_family(function))]
+    counts = host.guarded_attributes(
+        [f"{pf.path}/sriov_numvfs" for pf, _ in chosen if pf.total_vfs is not None],
+    )
+    if holders is None:
+        related = [functions[vf] for pf, _ in chosen for vf in pf.vfs if vf in functions]
+        holders = read_holders(host, [*(pf for pf, _ in chosen), *related])
+    pairs = zip(chosen, (counts.get(f"{pf.path}/sriov_numvfs") for pf, _ in chosen))
+    return tuple(
+        Pf(
+            function=pf,
+            family=family,
+            config=read_config(host, pf.address),
+            num_vfs=None if isinstance(count, Blocked) else int(count or 0),
+            autoprobe=_read_autoprobe(host, pf),
+            driver_known=family.driver is not None and host.exists(f"{DRIVERS}/{family.driver}"),
+            in_tree=_is_in_tree(host, pf),
+            vfs=tuple(_vf(functions[at], holders) for at in pf.vfs if at in functions),
+            holder=holders.of(pf),
+        )
+        for (pf, family), count in pairs
+    )
+
+
+def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
+    text = host.attribute(f"{function.path}/sriov_drivers_autoprobe")
+    return None if text is None else text == "1"
+
+
+def _vf(function: PciFunction, holders: Holders) -> Vf:
+    return Vf(
+        address=function.address,
+        id=function.id,
+        driver=function.driver,
+        iommu_group=function.iommu_group,
+        holder=holders.of(function),
+    )
+
+
+def _is_in_tree(host: Host, function: PciFunction) -> bool:
+    """Tell from the taint that a loaded out-of-tree module shows; a built-in driver has none."""
+    if function.driver is None:
+        return True
+    module = host.link_name(f"{DRIVERS}/{function.driver}/module")
+    taint = host.attribute(f"/sys/module/{module}/taint") if module else None
+    return _OUT_OF_TREE not in (taint or "")
+
+
+def is_qat(function: PciFunction) -> bool:
+    """Tell whether a function is a QAT PF or VF."""
+    return pf_family(function) is not None or vf_family(function) is not None
+
+
+def blocked_error(pf: Pf) -> BlockedError:
+    """Return the error for a PF whose VFs the kernel does not tell."""
+    message = (
+        f"{pf.address}: blocked: sriov_numvfs does not answer. A process that takes its VFs away "
+        "waits in the kernel for a guest to let go of one; detach the VF from that guest or stop "
+        "it (module accelerator_info names holders), then run again. Nothing was changed"
+    )
+    return BlockedError(message)

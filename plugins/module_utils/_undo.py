@@ -1,0 +1,74 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The undo record: what was found before the collection first changed a thing, and what it set."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, replace
+
+from ._errors import HostError
+from ._plan import FileChange
+
+if t.TYPE_CHECKING:
+    from ._host import Host
+
+UNDO_PATH = "/var/lib/hwaccel/undo.json"
+_VERSION = 1
+
+Facts = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class UndoRecord:
+    """The file C(/var/lib/hwaccel/undo.json): module, then thing, then C(found) and C(set)."""
+
+    content: bytes | None
+    modules: dict[str, dict[str, Facts]]
+
+    @classmethod
+    def read(cls, host: Host) -> UndoRecord:
+        """Read the record; a file that is not ours is an error, never overwritten."""
+        content = host.read_bytes(UNDO_PATH)
+        if content is None:
+            return cls(None, {})
+        try:
+            document = json.loads(content)
+            version, modules = document["version"], document["modules"]
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{UNDO_PATH}: not an undo record ({error}); move it away to go on without it"
+            raise HostError(message) from error
+        if version != _VERSION:
+            message = f"{UNDO_PATH}: version {version!r}, this release reads version {_VERSION}"
+            raise HostError(message)
+        return cls(content, modules)
+
+    def entry(self, module: str, thing: str) -> Facts | None:
+        """Return what is recorded of one thing by one module."""
+        return self.modules.get(module, {}).get(thing)
+
+    def with_entry(self, module: str, thing: str, *, found: Facts, made: Facts) -> UndoRecord:
+        """Return the record with an entry; what was found first is never replaced."""
+        known = self.entry(module, thing)
+        entry = {"found": known["found"] if known else found, "set": made}
+        things = {**self.modules.get(module, {}), thing: entry}
+        return replace(self, modules={**self.modules, module: things})
+
+    def without_entry(self, module: str, thing: str) -> UndoRecord:
+        """Return the record without an entry."""
+        things = {key: value for key, value in self.modules.get(module, {}).items() if key != thing}
+        modules = {key: value for key, value in self.modules.items() if key != module}
+        return replace(self, modules={**modules, module: things} if things else modules)
+
+    def change(self) -> tuple[FileChange, ...]:
+        """Return the file change that makes the record durable; nothing when it is as it was."""
+        after = None
+        if self.modules:
+            document = {"version": _VERSION, "modules": self.modules}
+            after = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+        if after == self.content:
+            return ()
+        return (FileChange(UNDO_PATH, self.content, after, mode=0o600, shown=False),)

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Host devices of libvirt's domains, from the XML that libvirt itself keeps.
+
+A running domain has its status in C(/run/libvirt/qemu), wrapped in C(domstatus) with the pid
+of its QEMU; a defined one its description in C(/etc/libvirt/qemu).
+"""
+
+from __future__ import annotations
+
+import io
+import typing as t
+from dataclasses import dataclass
+from xml.parsers import expat
+
+from .._pci.address import PciAddress
+
+if t.TYPE_CHECKING:
+    from .._host import Host
+
+_DEFINED = "/etc/libvirt/qemu"
+_LIVE = "/run/libvirt/qemu"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A libvirt domain and the PCI functions it has; C(pid) is None while it does not run."""
+
+    name: str
+    pid: int | None
+    functions: tuple[PciAddress, ...]
+
+
+def read_domains(host: Host) -> list[Domain]:
+    """Return the defined domains, then the running ones."""
+    paths = [
+        f"{folder}/{name}"
+        for folder in (_DEFINED, _LIVE)
+        for name in host.names(folder)
+        if name.endswith(".xml")
+    ]
+    found = (parse_domain(host.read_bytes(path) or b"") for path in paths)
+    return [domain for domain in found if domain is not None]
+
+
+def parse_domain(document: bytes) -> Domain | None:
+    """Parse a domain's XML, None when it is not one."""
+    reader = _Reader()
+    try:
+        reader.parser.ParseFile(io.BytesIO(document))
+    except (expat.ExpatError, ValueError):
+        return None
+    if not reader.name:
+        return None
+    return Domain(reader.name, reader.pid, tuple(reader.functions))
+
+
+class _Reader:
+    """Follows the elements that matter and keeps what they say."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.pid: int | None = None
+        self.functions: list[PciAddress] = []
+        self._path: list[str] = []
+        self._pci = False
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._path.append(tag)
+        if self._path == ["domstatus"]:
+            self.pid = int(attributes.get("pid", "0")) or None
+        elif tag == "hostdev":
+            self._pci = attributes.get("type") == "pci"
+        elif self._pci and self._path[-3:] == ["hostdev", "source", "address"]:
+            keys = ("domain", "bus", "slot", "function")
+            self.functions.append(PciAddress(*(int(attributes.get(key, "0"), 0) for key in keys)))
+
+    def _end(self, tag: str) -> None:
+        del tag
+        self._path.pop()
+
+    def _text(self, text: str) -> None:
+        if self._path in (["domain", "name"], ["domstatus", "domain", "name"]):
+            self.name += text

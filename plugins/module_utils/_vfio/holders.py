@@ -1,0 +1,148 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who holds a function: a guest's domain, a process with its VFIO node open, or a driver."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import HostError
+from .domains import read_domains
+
+if t.TYPE_CHECKING:
+    from .._host import Host
+    from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
+
+# A driver of these keeps a function for others: nobody uses it through them.
+_PARKING_DRIVERS = frozenset({"pci-stub", "xen-pciback"})
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a function.
+
+    Args:
+        kind: C(domain), C(process) or C(driver).
+        name: of the libvirt domain, the process or the driver.
+        pid: of the process, None for a driver and for a domain that does not run.
+    """
+
+    kind: str
+    name: str
+    pid: int | None = None
+
+    def as_result(self) -> dict[str, t.Any]:
+        """Return it as modules return it."""
+        return {"kind": self.kind, "name": self.name, "pid": self.pid}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" + (f" (pid {self.pid})" if self.pid else "")
+
+    @property
+    def keeps_it_open(self) -> bool:
+        """Whether it has the function open: the kernel would block until it lets go."""
+        return self.pid is not None
+
+
+def is_vfio_driver(driver: str | None) -> bool:
+    """Tell whether a driver is vfio-pci or one of its variants, which say so in their names."""
+    return driver is not None and "vfio" in driver.replace("-", "_").split("_")
+
+
+def uses_it_itself(driver: str | None) -> bool:
+    """Tell whether a driver uses its function itself, rather than keeping it for a guest."""
+    return driver is not None and driver not in _PARKING_DRIVERS and not is_vfio_driver(driver)
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Everything on the host that can hold a function, observed once.
+
+    Args:
+        open_nodes: process by VFIO node path.
+        domains: holder by the address that a domain has as a host device.
+        devices: VFIO character devices of iommufd by address.
+    """
+
+    open_nodes: dict[str, Holder] = field(default_factory=dict)
+    domains: dict[PciAddress, Holder] = field(default_factory=dict)
+    devices: dict[PciAddress, str] = field(default_factory=dict)
+
+    def of(self, function: PciFunction) -> Holder | None:
+        """Return the holder of a function: a running domain, a process, a domain, its driver."""
+        domain = self.domains.get(function.address)
+        if domain is not None and domain.pid is not None:
+            return domain
+        opened = self._process(function) if is_vfio_driver(function.driver) else None
+        native = uses_it_itself(function.driver)
+        driver = Holder("driver", str(function.driver)) if native else None
+        return opened or domain or driver
+
+    def _process(self, function: PciFunction) -> Holder | None:
+        nodes = [self.devices.get(function.address, "")]
+        if function.iommu_group is not None:
+            nodes.append(_group_node(function.iommu_group))
+        return next((self.open_nodes[node] for node in nodes if node in self.open_nodes), None)
+
+
+def read_holders(host: Host, functions: t.Iterable[PciFunction]) -> Holders:
+    """Observe the holders of some functions in one pass over the processes."""
+    devices = {}
+    nodes = set()
+    for function in functions:
+        if not is_vfio_driver(function.driver):
+            continue
+        if function.iommu_group is not None:
+            nodes.add(_group_node(function.iommu_group))
+        for name in host.names(f"{function.path}/vfio-dev"):
+            devices[function.address] = f"/dev/vfio/devices/{name}"
+            nodes.add(devices[function.address])
+    return Holders(
+        open_nodes=_open_nodes(host, nodes) if nodes else {},
+        domains=_domains(host),
+        devices=devices,
+    )
+
+
+def _group_node(group: int) -> str:
+    return f"/dev/vfio/{group}"
+
+
+def _open_nodes(host: Host, nodes: set[str]) -> dict[str, Holder]:
+    """Find who has a node open: by device number, since a container may name it otherwise."""
+    numbers = {host.device_number(node): node for node in nodes}
+    numbers.pop(None, None)
+    found: dict[str, Holder] = {}
+    for pid in host.names("/proc"):
+        if not pid.isdecimal():
+            continue
+        for handle in _handles(host, pid):
+            path = f"/proc/{pid}/fd/{handle}"
+            target = host.link_target(path)
+            if target is None or not target.startswith("/"):
+                continue
+            node = target if target in nodes else numbers.get(host.device_number(path))
+            if node is not None:
+                name = host.attribute(f"/proc/{pid}/comm") or "?"
+                found.setdefault(node, Holder("process", name, int(pid)))
+    return found
+
+
+def _handles(host: Host, pid: str) -> list[str]:
+    try:
+        return host.names(f"/proc/{pid}/fd")
+    except HostError:
+        return []
+
+
+def _domains(host: Host) -> dict[PciAddress, Holder]:
+    """Find the functions of libvirt's domains; a running domain wins over a defined one."""
+    return {
+        address: Holder("domain", domain.name, domain.pid)
+        for domain in read_domains(host)
+        for address in domain.functions
+    }

@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module accelerator_info."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: accelerator_info
+short_description: Tell what accelerators a host has, who holds them, and what is wrong
+version_added: 0.1.0
+description:
+  - Gathers everything about a host that matters for accelerators in virtual machines, in one
+    pass over files of the kernel; no command is run.
+  - RV(problems) names each cause that keeps an accelerator from use together with its remedy.
+author:
+  - hwaccel.virt maintainers (@hwaccel-virt)
+extends_documentation_fragment:
+  - hwaccel.virt.attributes
+  - hwaccel.virt.attributes.info
+  - hwaccel.virt.root
+notes:
+  - Run it as root. Otherwise configuration space is cut off, and processes of other users are
+    not seen as holders.
+seealso:
+  - module: hwaccel.virt.qat_sriov
+"""
+
+EXAMPLES = r"""
+- name: Look at the accelerators of a host
+  hwaccel.virt.accelerator_info:
+  register: accelerators
+
+- name: Show what is wrong, with the remedy
+  ansible.builtin.debug:
+    msg: "{{ item.what }} ({{ item.why }}): {{ item.remedy }}"
+  loop: "{{ accelerators.problems }}"
+  loop_control:
+    label: "{{ item.what }}"
+
+- name: Look at a host that was recorded, or at a mounted image
+  hwaccel.virt.accelerator_info:
+    root: /srv/recordings/host1
+"""
+
+RETURN = r"""
+cpu:
+  description: The processor.
+  returned: success
+  type: dict
+  contains:
+    vendor:
+      description: V(intel), V(amd), V(arm) or V(null).
+      type: str
+    model:
+      description: Model name as the processor gives it.
+      type: str
+    virtualization:
+      description: V(vmx) or V(svm), V(null) when neither flag is shown.
+      type: str
+iommu:
+  description: The IOMMU.
+  returned: success
+  type: dict
+  contains:
+    active:
+      description: Whether a unit is on and functions are in groups.
+      type: bool
+    vendor:
+      description: V(intel), V(amd) or V(arm), of the running unit, else as announced.
+      type: str
+    announced:
+      description: The vendor by the ACPI table (DMAR, IVRS, IORT), V(null) without one.
+      type: str
+    interrupt_remapping:
+      description: Whether interrupts are remapped, V(null) where it cannot be told.
+      type: bool
+    groups:
+      description: The groups, each with C(group), C(type) and the addresses in C(devices).
+      type: list
+      elements: dict
+kernel:
+  description: The running kernel.
+  returned: success
+  type: dict
+  contains:
+    release:
+      description: As C(uname -r) gives it.
+      type: str
+    command_line:
+      description: Its command line.
+      type: str
+    lockdown:
+      description: V(none), V(integrity), V(confidentiality), or V(null) without lockdown.
+      type: str
+    secure_boot:
+      description: Whether Secure Boot is on, V(null) without EFI.
+      type: bool
+firmware_hints:
+  description: >-
+    Firmware settings, inferred: C(setting), C(enabled) (V(null) when it cannot be told) and
+    C(evidence).
+  returned: success
+  type: list
+  elements: dict
+devices:
+  description: QAT PFs and VFs, other PFs with SR-IOV, and GPUs, sorted by address.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: PCI address.
+      type: str
+    id:
+      description: Vendor and device id.
+      type: str
+    kind:
+      description: V(qat_pf), V(qat_vf), V(sriov_pf) or V(gpu).
+      type: str
+    name:
+      description: Name of a QAT device.
+      type: str
+    family:
+      description: QAT family.
+      type: str
+    generation:
+      description: QAT hardware generation.
+      type: float
+    driver:
+      description: Its driver, V(null) without one.
+      type: str
+    numa_node:
+      description: NUMA node, V(null) when the firmware does not tell.
+      type: int
+    iommu_group:
+      description: Number of its IOMMU group.
+      type: int
+    pf:
+      description: Address of a VF's PF.
+      type: str
+    total_vfs:
+      description: How many VFs a PF can have.
+      type: int
+    num_vfs:
+      description: How many VFs a PF has, V(null) when the kernel does not answer.
+      type: int
+    autoprobe:
+      description: Whether new VFs of a QAT PF get a driver by themselves.
+      type: bool
+    blocked:
+      description: Whether the kernel did not answer within the bound.
+      type: bool
+    holder:
+      description: >-
+        Who holds it: C(kind) (V(domain), V(process) or V(driver)), C(name) and C(pid), or V(null).
+      type: dict
+    mps:
+      description: Max Payload Size in bytes, V(null) for a VF.
+      type: int
+    mps_supported:
+      description: Max Payload Size Supported in bytes.
+      type: int
+    denylisted:
+      description: Whether vfio-pci refuses the device unless told otherwise.
+      type: bool
+services:
+  description: >-
+    The services C(qat), C(libvirt) and C(nvidia-gridd), each with C(unit) (V(null) when not
+    installed), C(enabled) and C(running).
+  returned: success
+  type: dict
+configured:
+  description: What rules of this collection make at boot, with the C(path) of each.
+  returned: success
+  type: list
+  elements: dict
+problems:
+  description: What keeps accelerators from use.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: What is seen.
+      type: str
+    why:
+      description: The cause.
+      type: str
+    remedy:
+      description: What to do.
+      type: str
+"""
+
+import typing as t
+
+from ansible_collections.hwaccel.virt.plugins.module_utils._facts.gather import gather
+from ansible_collections.hwaccel.virt.plugins.module_utils._module import run_info_module
+
+
+def main() -> t.NoReturn:
+    """Gather and tell."""
+    run_info_module({}, lambda _options, host: gather(host))
+
+
+if __name__ == "__main__":
+    main()
