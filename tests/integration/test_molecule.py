@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-import pytest
-
 if t.TYPE_CHECKING:
     from pytest_ansible.molecule import MoleculeScenario
-
-# pytest-ansible announces that a later release will drop this; the pinned one has it.
-pytestmark = pytest.mark.filterwarnings("ignore:Running Molecule scenarios:DeprecationWarning")
 
 
 def test_scenario(molecule_scenario: MoleculeScenario) -> None:
