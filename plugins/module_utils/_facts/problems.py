@@ -95,7 +95,7 @@ def firmware_hints(cpu: Cpu, iommu: Iommu, pfs: Sequence[Pf]) -> list[dict[str, 
         },
         {
             "setting": firmware_setting(iommu.vendor or cpu.vendor),
-            "enabled": bool(iommu.announced or iommu.running),
+            "enabled": bool(iommu.announced or iommu.units),
             "evidence": f"ACPI tables announce: {iommu.announced or 'no IOMMU'}",
         },
     ]

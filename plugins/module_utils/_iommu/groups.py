@@ -44,19 +44,21 @@ class Iommu:
 
     Args:
         announced: vendor by the ACPI table, None when no table is there.
-        running: vendor by the units that the kernel drives, None without units.
+        running: vendor by the units that the kernel drives, None when their names do not tell.
+        units: names of the IOMMU units that the kernel drives.
         interrupt_remapping: None where it cannot be told.
     """
 
     announced: str | None
     running: str | None
     interrupt_remapping: bool | None
+    units: tuple[str, ...]
     groups: tuple[IommuGroup, ...]
 
     @property
     def active(self) -> bool:
         """Whether a unit is on and functions are in groups."""
-        return bool(self.groups) and self.running is not None
+        return bool(self.groups and self.units)
 
     @property
     def vendor(self) -> str | None:
@@ -68,16 +70,18 @@ def read_iommu(host: Host) -> Iommu:
     """Observe the IOMMU of the host."""
     tables = host.names(_TABLES)
     announced = [vendor for table, vendor in _TABLE_VENDORS.items() if table in tables]
-    units = [
+    units = host.names(_UNITS)
+    running = [
         vendor
-        for unit in host.names(_UNITS)
+        for unit in units
         for prefix, vendor in _UNIT_VENDORS.items()
         if unit.startswith(prefix)
     ]
     return Iommu(
         announced=announced[0] if announced else None,
-        running=units[0] if units else None,
+        running=running[0] if running else None,
         interrupt_remapping=_interrupt_remapping(host),
+        units=tuple(units),
         groups=_read_groups(host),
     )
 

@@ -36,7 +36,7 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
     if iommu.active:
         return []
     what = "no working IOMMU: functions cannot be handed to guests"
-    if iommu.announced is None and iommu.running is None:
+    if iommu.announced is None and not iommu.units:
         why = "the firmware announces none (no ACPI table DMAR, IVRS or IORT)"
         remedy = f"turn on {firmware_setting(cpu_vendor)} in the firmware setup, then boot again"
         return [Problem(what, why, remedy)]
@@ -45,7 +45,7 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
         why = f"the kernel was started with {' '.join(off)}"
         remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
         return [Problem(what, why, remedy)]
-    why = f"the firmware announces an {iommu.announced} IOMMU, but the kernel did not turn it on"
+    why = f"the firmware announces an IOMMU ({iommu.announced}), but the kernel did not turn it on"
     if iommu.announced == "intel":
         remedy = "add intel_iommu=on iommu=pt to the kernel command line, then boot again"
     else:

@@ -236,8 +236,9 @@ def check_table(table: tuple[QatFamily, ...]) -> None:
     if doubled:
         message = f"QAT device table: {', '.join(doubled)} stands more than once"
         raise ValueError(message)
-    if ids != sorted(ids):
-        message = "QAT device table: rows are not sorted by id"
+    pf_ids = [row.pf_device for row in table]
+    if pf_ids != sorted(pf_ids):
+        message = "QAT device table: rows are not sorted by the id of their PF"
         raise ValueError(message)
 
 

@@ -39,10 +39,11 @@ MODULE_HEIGHT = 5
 
 # Only _host reaches the machine. Of os the others may have what calculates.
 MACHINE_IMPORTS = frozenset(
-    {"fcntl", "glob", "io", "multiprocessing", "pty", "shutil", "socket", "subprocess", "tempfile"}
+    {"fcntl", "glob", "multiprocessing", "pty", "shutil", "socket", "subprocess", "tempfile"}
 )
 PURE_OS = frozenset({"PathLike", "fsdecode", "fsencode", "fspath", "major", "minor", "strerror"})
 PURE_OS_PATH = frozenset({"basename", "commonpath", "dirname", "isabs", "join", "normpath"})
+PURE_IO = frozenset({"BytesIO", "StringIO"})
 OPENERS = frozenset({"open", "exec", "eval", "compile", "__import__"})
 
 
@@ -122,8 +123,11 @@ def machine_faults(root: Path) -> list[str]:
             continue
         for line, name in imported_names(source):
             parts = name.split(".")
-            bad_os = parts[0] == "os" and len(parts) > 1 and not pure_os(parts[1:])
-            if parts[0] in MACHINE_IMPORTS or bad_os or name in {"pathlib", "pathlib.Path"}:
+            if (
+                parts[0] in MACHINE_IMPORTS
+                or not is_pure(parts)
+                or name in {"pathlib", "pathlib.Path"}
+            ):
                 faults.append(f"{source.name}:{line}: import of {name}")
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -131,16 +135,17 @@ def machine_faults(root: Path) -> list[str]:
                     faults.append(f"{source.name}:{node.lineno}: {node.func.id}()")
             elif isinstance(node, ast.Attribute):
                 parts = ast.unparse(node).split(".")
-                if parts[0] == "os" and parts != ["os", "path"] and not pure_os(parts[1:]):
+                if not is_pure(parts):
                     faults.append(f"{source.name}:{node.lineno}: {ast.unparse(node)}")
     return faults
 
 
-def pure_os(parts: list[str]) -> bool:
-    """Whether a name of the os module, split at its dots, only calculates."""
-    if parts[0] == "path":
-        return len(parts) == 1 or parts[1] in PURE_OS_PATH
-    return parts[0] in PURE_OS
+def is_pure(parts: list[str]) -> bool:
+    """Whether a dotted name, split, is one of os or io that only calculates, or of neither."""
+    if parts[:2] == ["os", "path"]:
+        return len(parts) == len(["os", "path"]) or parts[2] in PURE_OS_PATH
+    allowed = {"os": PURE_OS, "io": PURE_IO}.get(parts[0])
+    return allowed is None or len(parts) == 1 or parts[1] in allowed
 
 
 def assert_faults(root: Path) -> list[str]:
@@ -221,13 +226,15 @@ def test_right_direction_passes(tmp_path: Path, name: str, text: str) -> None:
         "import os\nos.open('/sys', 0)",
         "import os\nos.path.exists('/sys')",
         "from os import listdir",
+        "import io\nio.open('/sys')",
+        "from io import FileIO",
         "from os.path import exists",
     ],
 )
 def test_reach_for_the_machine_is_found(tmp_path: Path, text: str) -> None:
     write(tmp_path, "module_utils/_qat/a.py", text)
     assert len(machine_faults(tmp_path)) == 1
-    write(tmp_path, "module_utils/_qat/a.py", "import os\nos.path.join('a', os.strerror(2))")
+    write(tmp_path, "module_utils/_qat/a.py", "import io, os\nio.BytesIO(os.strerror(2))")
     write(tmp_path, "module_utils/_host.py", text)
     assert machine_faults(tmp_path) == []
 
