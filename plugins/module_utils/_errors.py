@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import typing as t
 from dataclasses import dataclass
 
 
@@ -48,14 +49,25 @@ class BlockedError(HostError):
     """A kernel attribute did not answer within its bound; its process may stay in state D."""
 
 
+CHECKS: t.Final = ("configured", "driver", "iommu", "kernel", "sriov", "virtualization")
+
+
 @dataclass(frozen=True)
 class Problem:
-    """What keeps accelerators from use: what is seen, why, and what an operator can do."""
+    """What keeps accelerators from use.
 
+    Args:
+        check: which check found it, one of C(CHECKS).
+        what: what is seen.
+        why: the cause.
+        remedy: what an operator can do.
+    """
+
+    check: str
     what: str
     why: str
     remedy: str
 
     def as_result(self) -> dict[str, str]:
         """Return it as modules return it."""
-        return {"what": self.what, "why": self.why, "remedy": self.remedy}
+        return {"check": self.check, "what": self.what, "why": self.why, "remedy": self.remedy}

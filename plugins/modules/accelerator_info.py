@@ -183,6 +183,11 @@ problems:
   type: list
   elements: dict
   contains:
+    check:
+      description: >-
+        Which check found it: V(configured), V(driver), V(iommu), V(kernel), V(sriov) or
+        V(virtualization).
+      type: str
     what:
       description: What is seen.
       type: str

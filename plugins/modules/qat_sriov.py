@@ -156,7 +156,8 @@ devices:
       type: list
       elements: dict
 problems:
-  description: What keeps these PFs from use, each with C(what), C(why) and C(remedy).
+  description: What keeps these PFs from use, each with C(check), C(what), C(why)
+    and C(remedy).
   returned: success
   type: list
   elements: dict

@@ -32,6 +32,7 @@ def host_problems(cpu: Cpu, kernel: Kernel, iommu: Iommu) -> list[Problem]:
     if cpu.virtualization is None and cpu.vendor in _CPU_SETTINGS:
         problems.append(
             Problem(
+                "virtualization",
                 "no hardware virtualization: guests would run in software emulation",
                 "the processor shows neither the vmx nor the svm flag in /proc/cpuinfo",
                 f"turn on {_CPU_SETTINGS[cpu.vendor]} in the firmware setup; on a virtual machine, "
@@ -42,6 +43,7 @@ def host_problems(cpu: Cpu, kernel: Kernel, iommu: Iommu) -> list[Problem]:
         oldest = ".".join(map(str, _OLDEST_KERNEL))
         problems.append(
             Problem(
+                "kernel",
                 f"kernel too old: {kernel.release}",
                 f"SR-IOV needs Linux {oldest} or later",
                 "install a newer kernel and boot it",
@@ -64,6 +66,7 @@ def rule_problems(
         if there is None or there.id != rule.id:
             problems.append(
                 Problem(
+                    "configured",
                     f"{rule.address}: configured for {rule.id}, found {found}",
                     f"{rule.path} names a device that is not at this address",
                     "addresses move when cards are added: run qat_sriov with state: present for "
@@ -75,6 +78,7 @@ def rule_problems(
         if pf and not pf.blocked and pf.num_vfs != rule.num_vfs:
             problems.append(
                 Problem(
+                    "configured",
                     f"{rule.address}: {pf.num_vfs} VFs, {rule.num_vfs} configured",
                     f"{rule.path} and the device differ",
                     "see the kernel log and udev's (udevadm test) for the cause, or run qat_sriov",

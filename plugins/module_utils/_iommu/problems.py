@@ -39,15 +39,15 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
     if iommu.announced is None and not iommu.units:
         why = "the firmware announces none (no ACPI table DMAR, IVRS or IORT)"
         remedy = f"turn on {firmware_setting(cpu_vendor)} in the firmware setup, then boot again"
-        return [Problem(what, why, remedy)]
+        return [Problem("iommu", what, why, remedy)]
     off = [token for token in command_line.split() if token in _OFF_SWITCHES]
     if off:
         why = f"the kernel was started with {' '.join(off)}"
         remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
-        return [Problem(what, why, remedy)]
+        return [Problem("iommu", what, why, remedy)]
     why = f"the firmware announces an IOMMU ({iommu.announced}), but the kernel did not turn it on"
     if iommu.announced == "intel":
         remedy = "add intel_iommu=on iommu=pt to the kernel command line, then boot again"
     else:
         remedy = "see the kernel log for AMD-Vi or SMMU; the kernel may be built without its driver"
-    return [Problem(what, why, remedy)]
+    return [Problem("iommu", what, why, remedy)]

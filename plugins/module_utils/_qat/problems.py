@@ -26,6 +26,7 @@ def pf_problems(pf: Pf, *, module_available: bool) -> list[Problem]:
     if pf.blocked:
         problems.append(
             Problem(
+                "sriov",
                 f"{where}: blocked",
                 "sriov_numvfs does not answer: a process that takes VFs away waits in the kernel "
                 "for a guest to let go of one",
@@ -37,6 +38,7 @@ def pf_problems(pf: Pf, *, module_available: bool) -> list[Problem]:
     if pf.total_vfs == 0:
         problems.append(
             Problem(
+                "sriov",
                 f"{where}: no SR-IOV",
                 "the device shows no SR-IOV capability, or one with no VFs",
                 "turn on SR-IOV in the firmware setup, then boot again; in a guest that got the "
@@ -50,12 +52,14 @@ def _without_driver(pf: Pf, where: str, *, module_available: bool) -> Problem:
     family = pf.family
     if family.driver is None or family.module is None:
         return Problem(
+            "driver",
             f"{where}: no driver",
             "no driver of this device is known to this release",
             "install the vendor's driver for it",
         )
     if pf.driver_known:
         return Problem(
+            "driver",
             f"{where}: probe failed",
             f"driver {family.driver} is loaded and did not take the device",
             f"see the kernel log for {pf.address}; firmware of the package firmware-misc-nonfree "
@@ -64,12 +68,14 @@ def _without_driver(pf: Pf, where: str, *, module_available: bool) -> Problem:
         )
     if module_available:
         return Problem(
+            "driver",
             f"{where}: driver missing",
             f"module {family.module} is there and not loaded",
             f"load it (modprobe {family.module}) and see that no modprobe.d file blacklists it",
         )
     since = f"in Linux since {family.in_tree_since}" if family.in_tree_since else "not in Linux"
     return Problem(
+        "driver",
         f"{where}: driver missing",
         f"this kernel has no module {family.module} ({since}; distributions may not build it)",
         "boot a kernel that has it, or install the vendor's out-of-tree package",
