@@ -1,0 +1,563 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the disk image of an emulated host, without mounts and without loop devices.
+
+``key`` prints the name that the image has in the cache: a digest of everything it
+is made from. ``build`` makes the image beside its final place and renames it at the
+end, so that what stands there is whole. ``customize`` is what mmdebstrap calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RECIPE = ("build_image.py", "image", "kernel")
+
+BASE_PACKAGES = (
+    "dbus",
+    "e2fsprogs",
+    "grub-pc",
+    "initramfs-tools",
+    "iproute2",
+    "kmod",
+    "linux-image-amd64",
+    "lz4",
+    "openssh-server",
+    "pciutils",
+    "python3",
+    "systemd-sysv",
+    "udev",
+)
+BUILD_PACKAGES = ("gcc", "linux-headers-amd64", "make")
+EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+BLOCK = 4096
+FIRST_SECTOR = 2048
+SECTOR = 512
+BUILD_LIMIT = 1500.0
+GRUB_MODULES = (
+    "biosdisk",
+    "part_msdos",
+    "ext2",
+    "normal",
+    "search",
+    "search_fs_uuid",
+    "serial",
+    "linux",
+    "configfile",
+    "echo",
+    "test",
+    "gzio",
+)
+ENABLED_UNITS = ("systemd-networkd.service", "emulated-qat.service", "emulated-first-boot.service")
+# Nothing here is of use on a machine that lives for an hour, and each costs boot time.
+MASKED_UNITS = (
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty@tty1.service",
+    "grub-common.service",
+    "logrotate.timer",
+    "man-db.timer",
+    "serial-getty@ttyS0.service",
+    "systemd-networkd-wait-online.service",
+    "systemd-tmpfiles-clean.timer",
+)
+
+
+class BuildError(Exception):
+    """The image cannot be built; the message is meant for the user."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an image is made from, besides the files of this role."""
+
+    suite: str
+    mirror: str
+    packages: tuple[str, ...]
+    disk_mib: int
+
+    def key(self, files: Path = HERE) -> str:
+        """Return 16 hexadecimal digits that change when anything in the image would."""
+        digest = hashlib.sha256()
+        text = json.dumps([self.suite, self.mirror, sorted(set(self.packages)), self.disk_mib])
+        digest.update(text.encode())
+        for path in recipe_files(files):
+            digest.update(f"\0{path.relative_to(files)}\0{path.stat().st_mode & 0o111:o}\0".encode())
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def recipe_files(files: Path) -> list[Path]:
+    """Return the files of the role that the image is made from, sorted."""
+    found: list[Path] = []
+    for name in RECIPE:
+        top = files / name
+        found += [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
+    return sorted(found)
+
+
+def pad(text: str) -> bytes:
+    """Fill a text up with empty lines to exactly one block of the file system."""
+    data = text.encode()
+    if len(data) > BLOCK:
+        raise BuildError(f"{len(data)} bytes of boot loader configuration do not fit into {BLOCK}")
+    return data.ljust(BLOCK, b"\n")
+
+
+def default_grub(arguments: str) -> str:
+    """Return /etc/default/grub with these kernel arguments."""
+    return (
+        "# Made by the emulated host of hwaccel.virt. Run update-grub after a change.\n"
+        "GRUB_DEFAULT=0\n"
+        "GRUB_TIMEOUT=0\n"
+        "GRUB_DISTRIBUTOR=Debian\n"
+        'GRUB_CMDLINE_LINUX_DEFAULT=""\n'
+        f'GRUB_CMDLINE_LINUX="{arguments}"\n'
+        "GRUB_TERMINAL=serial\n"
+        'GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"\n'
+        "GRUB_DISABLE_OS_PROBER=true\n"
+        "GRUB_DISABLE_RECOVERY=true\n"
+    )
+
+
+def first_grub_cfg(kernel: str, root: str, arguments: str) -> str:
+    """Return the grub.cfg of the first boot; update-grub in the machine replaces it."""
+    return (
+        "# Of the first boot. Run update-grub to make this file from /etc/default/grub.\n"
+        "set default=0\n"
+        "set timeout=0\n"
+        "serial --unit=0 --speed=115200\n"
+        "terminal_input serial\n"
+        "terminal_output serial\n"
+        "menuentry 'Debian GNU/Linux' {\n"
+        f"  search --no-floppy --fs-uuid --set=root {root}\n"
+        f"  linux /boot/vmlinuz-{kernel} root=UUID={root} ro {arguments}\n"
+        f"  initrd /boot/initrd.img-{kernel}\n"
+        "}\n"
+    )
+
+
+def run(argv: Sequence[str | Path], *, stdin: str | None = None, limit: float = 300.0) -> str:
+    """Run a command and return what it printed; a failure names the command and its last words."""
+    words = [str(word) for word in argv]
+    done = subprocess.run(
+        words,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-600:]
+        raise BuildError(f"{shlex.join(words)} ended with {done.returncode}: {said}")
+    return done.stdout
+
+
+# --- inside mmdebstrap -------------------------------------------------------
+
+
+def wait_for(path: Path, limit: float) -> None:
+    """Wait until a file that the other half of the build makes is there."""
+    end = time.monotonic() + limit
+    while not path.exists():
+        if time.monotonic() > end:
+            raise BuildError(f"{path.name} was not made within {limit:.0f} s")
+        time.sleep(0.2)
+
+
+def the_kernel(root: Path) -> str:
+    """Return the version of the one kernel in the tree."""
+    versions = sorted(path.name for path in (root / "lib/modules").iterdir())
+    if len(versions) != 1:
+        raise BuildError(f"one kernel was expected in the image, found {versions}")
+    return versions[0]
+
+
+def install_files(root: Path, staging: Path) -> None:
+    """Copy the files of the role into the tree, owned by root."""
+    for source in sorted((staging / "image").rglob("*")):
+        target = root / source.relative_to(staging / "image")
+        if source.is_dir():
+            target.mkdir(exist_ok=True)
+            continue
+        shutil.copyfile(source, target)
+        target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
+    ssh = root / "root/.ssh"
+    ssh.mkdir(mode=0o700, exist_ok=True)
+    shutil.copyfile(staging / "id_ed25519.pub", ssh / "authorized_keys")
+    (ssh / "authorized_keys").chmod(0o600)
+
+
+def settle(root: Path, root_uuid: str) -> None:
+    """Write the small files that make a tree a host."""
+    (root / "etc/fstab").write_text(f"UUID={root_uuid} / ext4 errors=remount-ro,noatime 0 1\n")
+    # No host name on disk: each machine gets its own from outside.
+    (root / "etc/hostname").unlink(missing_ok=True)
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    (root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")
+    (root / "etc/locale.conf").write_text("LANG=C.UTF-8\n")
+    (root / "etc/default").mkdir(exist_ok=True)
+    (root / "etc/default/locale").write_text("LANG=C.UTF-8\n")
+    # A machine id of its own spares the first boot its presets and its journal migration.
+    (root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
+    marker = root / "var/lib/emulated-host/first-boot"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+def clean(root: Path) -> None:
+    """Remove what mmdebstrap would remove later, too late for the disk."""
+    for pattern in ("var/lib/apt/lists/*_*", "var/cache/apt/*.bin", "var/cache/apt/archives/*.deb"):
+        for path in root.glob(pattern):
+            path.unlink()
+    for path in (root / "var/log").rglob("*.log"):
+        path.unlink()
+    # Newer than /usr, so that no unit with ConditionNeedsUpdate= runs.
+    for name in ("etc/.updated", "var/.updated"):
+        (root / name).touch()
+
+
+def make_disk(root: Path, disk: Path, size_mib: int, root_uuid: str) -> None:
+    """Make a disk with one partition from a tree, and GRUB in front of it."""
+    with disk.open("wb") as file:
+        file.truncate(size_mib << 20)
+    run(["sfdisk", "--quiet", disk], stdin=f"label: dos\nstart={FIRST_SECTOR}, type=83, bootable\n")
+    blocks = ((size_mib << 20) - FIRST_SECTOR * SECTOR) // BLOCK
+    run(
+        ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-U", root_uuid, "-m", "1", "-d", root]
+        + ["-E", f"offset={FIRST_SECTOR * SECTOR},lazy_itable_init=1", str(disk), str(blocks)]
+    )
+    boot = (root / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
+    core = (root / "boot/grub/i386-pc/core.img").read_bytes()
+    if len(core) > (FIRST_SECTOR - 1) * SECTOR:
+        raise BuildError("GRUB does not fit before the first partition")
+    with disk.open("r+b") as file:
+        file.write(boot)
+        file.seek(SECTOR)
+        file.write(core)
+
+
+def block_of(disk: Path, name: str) -> int:
+    """Return where on the disk the only block of a file starts, in bytes."""
+    offset = FIRST_SECTOR * SECTOR
+    words = run(["debugfs", "-R", f"blocks {name}", f"{disk}?offset={offset}"]).split()
+    if len(words) != 1 or not words[0].isdigit():
+        raise BuildError(f"{name} should take one block of the disk, has {words}")
+    return offset + int(words[0]) * BLOCK
+
+
+@contextlib.contextmanager
+def bare(root: Path, staging: Path) -> Iterator[Path]:
+    """Show the tree without what mmdebstrap mounts into it (/proc, /sys, /dev)."""
+    view = Path(tempfile.mkdtemp(prefix="tree-", dir=root.parent if os.access(root.parent, os.W_OK) else staging))
+    run(["mount", "--bind", root, view])
+    try:
+        yield view
+    finally:
+        run(["umount", view])
+        view.rmdir()
+
+
+def customize(root: Path, staging: Path) -> None:
+    """Turn the tree that mmdebstrap made into a disk at /emulated-host.qcow2 in it."""
+    options = json.loads((staging / "options.json").read_text())
+    kernel = the_kernel(root)
+    root_uuid = str(uuid.uuid4())
+    install_files(root, staging)
+    settle(root, root_uuid)
+
+    chroot: list[str | Path] = ["chroot", root]
+    run([*chroot, "systemctl", "enable", *ENABLED_UNITS])
+    run([*chroot, "systemctl", "mask", *MASKED_UNITS])
+
+    grub = root / "boot/grub"
+    (grub / "i386-pc").mkdir(parents=True, exist_ok=True)
+    for path in (root / "usr/lib/grub/i386-pc").iterdir():
+        if path.suffix in (".mod", ".lst"):
+            shutil.copyfile(path, grub / "i386-pc" / path.name)
+    run(
+        [*chroot, "grub-mkimage", "-O", "i386-pc", "-p", "(hd0,msdos1)/boot/grub"]
+        + ["-o", "/boot/grub/i386-pc/core.img", *GRUB_MODULES]
+    )
+    (root / "etc/default/grub").write_bytes(pad(default_grub("console=ttyS0")))
+    (grub / "grub.cfg").write_bytes(pad(first_grub_cfg(kernel, root_uuid, "console=ttyS0")))
+
+    wait_for(staging / "modules.kernel", BUILD_LIMIT)
+    built_for = (staging / "modules.kernel").read_text().strip()
+    if built_for != kernel:
+        raise BuildError(f"the mirror has kernel {kernel} but headers for {built_for}: try again later")
+    updates = root / "lib/modules" / kernel / "updates"
+    updates.mkdir(exist_ok=True)
+    for path in sorted((staging / "modules").glob("*.ko")):
+        shutil.copyfile(path, updates / path.name)
+    run([*chroot, "depmod", kernel])
+    clean(root)
+
+    with bare(root, staging) as tree, tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
+        disk = Path(scratch) / "disk.raw"
+        make_disk(tree, disk, options["disk_mib"], root_uuid)
+        manifest = {
+            "kernel": kernel,
+            "root_uuid": root_uuid,
+            "blocks": {name: block_of(disk, name) for name in ("/etc/default/grub", "/boot/grub/grub.cfg")},
+        }
+        run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, root / "emulated-host.qcow2"])
+        (root / "emulated-host.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def compile_modules(root: Path) -> None:
+    """Compile the kernel modules in the second tree, which has the headers and a compiler."""
+    headers = sorted((root / "usr/src").glob("linux-headers-*-amd64"))
+    if len(headers) != 1:
+        raise BuildError(f"one kernel's headers were expected, found {[path.name for path in headers]}")
+    run(["chroot", root, "make", "-C", "/kernel", f"KDIR=/usr/src/{headers[0].name}"])
+    (root / "kernel/modules.kernel").write_text(headers[0].name.removeprefix("linux-headers-") + "\n")
+
+
+# --- outside -----------------------------------------------------------------
+
+
+def mode() -> str:
+    """Return how mmdebstrap becomes root in its tree."""
+    return "root" if os.geteuid() == 0 else "unshare"
+
+
+def mmdebstrap(recipe: Recipe, packages: Sequence[str], hooks: Sequence[str]) -> list[str]:
+    """Return the command that makes one tree and runs the hooks in it."""
+    argv = ["mmdebstrap", f"--mode={mode()}", "--variant=apt", "--format=null"]
+    argv += [f"--include={','.join(packages)}"]
+    argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+    argv += ["--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Retries \"3\""]
+    argv += hooks
+    return [*argv, recipe.suite, "-", recipe.mirror]
+
+
+def start(argv: Sequence[str], log: Path, scratch: Path) -> subprocess.Popen[bytes]:
+    """Start one half of the build in a process group of its own."""
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": str(scratch)},
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End one half of the build; mmdebstrap cleans up when asked to end."""
+    for sign, limit in ((signal.SIGTERM, 30.0), (signal.SIGKILL, 10.0)):
+        if process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(limit)
+
+
+def last_words(log: Path, count: int = 8) -> str:
+    """Return the last lines of a log."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    wanted = [line for line in lines if line.startswith(("E:", "build_image.py:"))] or lines
+    return "\n".join(wanted[-count:])
+
+
+def make_trees(recipe: Recipe, staging: Path, work: Path, scratch: Path) -> None:
+    """Make both trees side by side; the modules go from the second into the first."""
+    quote = shlex.quote
+    script = f'{quote(sys.executable)} {quote(str(staging / "build_image.py"))}'
+    early = ("etc/initramfs-tools/conf.d/emulated-host", "usr/share/initramfs-tools/modules.d/emulated-host")
+    base_hooks = [
+        f'--essential-hook=mkdir -p "$1"/{quote(str(Path(name).parent))} && '
+        f'cp {quote(str(staging / "image" / name))} "$1"/{quote(name)}'
+        for name in early
+    ]
+    base_hooks += [
+        f'--customize-hook={script} customize "$1" {quote(str(staging))}',
+        f"--customize-hook=download /emulated-host.qcow2 {quote(str(work / 'disk.qcow2'))}",
+        f"--customize-hook=download /emulated-host.json {quote(str(work / 'tree.json'))}",
+        f"--customize-hook=download /etc/ssh/ssh_host_ed25519_key.pub {quote(str(work / 'host_key.pub'))}",
+    ]
+    modules = staging / "modules"
+    modules.mkdir()
+    build_hooks = [
+        f'--customize-hook=cp -r {quote(str(staging / "kernel"))} "$1"/kernel',
+        f'--customize-hook={script} compile "$1"',
+        *(
+            f"--customize-hook=download /kernel/{name}.ko {quote(str(modules / name))}.ko"
+            for name in module_names(staging / "kernel/Makefile")
+        ),
+        f"--customize-hook=download /kernel/modules.kernel {quote(str(staging / 'modules.new'))}",
+    ]
+    halves = {
+        "base": (sorted({*BASE_PACKAGES, *recipe.packages}), base_hooks),
+        "modules": (BUILD_PACKAGES, build_hooks),
+    }
+    running = {
+        name: start(mmdebstrap(recipe, packages, hooks), work / f"{name}.log", scratch)
+        for name, (packages, hooks) in halves.items()
+    }
+    end = time.monotonic() + BUILD_LIMIT
+    try:
+        while running:
+            for name, process in list(running.items()):
+                code = process.poll()
+                if code:
+                    log = work / f"{name}.log"
+                    raise BuildError(f"mmdebstrap ({name}) ended with {code}:\n{last_words(log)}")
+                if code == 0:
+                    del running[name]
+                    if name == "modules":
+                        for path in modules.iterdir():
+                            path.chmod(0o644)
+                        (staging / "modules.new").chmod(0o644)
+                        (staging / "modules.new").rename(staging / "modules.kernel")
+            if time.monotonic() > end:
+                raise BuildError(f"the image was not built within {BUILD_LIMIT:.0f} s")
+            time.sleep(0.2)
+    finally:
+        for process in running.values():
+            stop(process)
+
+
+def module_names(makefile: Path) -> list[str]:
+    """Return the modules that the kernel Makefile builds."""
+    for line in makefile.read_text().splitlines():
+        if line.startswith("obj-m"):
+            return [Path(word).stem for word in line.partition("=")[2].split()]
+    raise BuildError(f"{makefile} builds no module")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock, so that two builds of one image do the work once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        end = time.monotonic() + BUILD_LIMIT
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise BuildError(f"another build holds {path}") from None
+                time.sleep(0.5)
+        yield
+
+
+def build(recipe: Recipe, images: Path) -> bool:
+    """Build the image unless it is there; say whether it was built."""
+    key = recipe.key()
+    final = images / key
+    with locked(images / f".{key}.lock"):
+        if (final / "image.json").exists():
+            return False
+        for left in images.glob(f".{key}.partial-*"):
+            shutil.rmtree(left)
+        work = Path(tempfile.mkdtemp(prefix=f".{key}.partial-", dir=images))
+        scratch = Path(tempfile.mkdtemp(prefix="emulated-host-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+        began = time.monotonic()
+        try:
+            staging = scratch / "staging"
+            staging.mkdir()
+            # mmdebstrap without root works under another user id: it must get at these.
+            scratch.chmod(0o711)
+            staging.chmod(0o755)
+            room = scratch / "tmp"
+            room.mkdir()
+            room.chmod(0o1777)
+            for name in RECIPE:
+                copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy2
+                copy(HERE / name, staging / name)
+            run(["chmod", "-R", "a+rX", staging])
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "emulated-host", "-f", work / "id_ed25519"])
+            shutil.copyfile(work / "id_ed25519.pub", staging / "id_ed25519.pub")
+            (staging / "options.json").write_text(json.dumps({"disk_mib": recipe.disk_mib}))
+            make_trees(recipe, staging, work, room)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        tree = json.loads((work / "tree.json").read_text())
+        manifest = {**tree, "key": key, "seconds": round(time.monotonic() - began, 1)}
+        (work / "disk.qcow2").chmod(0o600)
+        (work / "image.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        work.rename(final)
+    return True
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the recipe that the command line describes."""
+    return Recipe(options.suite, options.mirror, tuple(options.package), options.disk_mib)
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("key", "build"):
+        command = commands.add_parser(name)
+        command.add_argument("--suite", required=True)
+        command.add_argument("--mirror", required=True)
+        command.add_argument("--package", action="append", default=[])
+        command.add_argument("--disk-mib", type=int, required=True)
+        if name == "build":
+            command.add_argument("--images", type=Path, required=True)
+    command = commands.add_parser("customize")
+    command.add_argument("root", type=Path)
+    command.add_argument("staging", type=Path)
+    command = commands.add_parser("compile")
+    command.add_argument("root", type=Path)
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    """Do what the command line asks for."""
+    options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if options.command == "key":
+            print(recipe_of(options).key())
+        elif options.command == "build":
+            recipe = recipe_of(options)
+            made = build(recipe, options.images)
+            print(json.dumps({"key": recipe.key(), "built": made}))
+        elif options.command == "customize":
+            customize(options.root, options.staging)
+        else:
+            compile_modules(options.root)
+    except (BuildError, OSError, subprocess.TimeoutExpired) as error:
+        print(f"build_image.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,594 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the QEMU of an emulated host, and start it anew when the guest reboots.
+
+QEMU runs with ``-no-reboot``: a fresh process after each reboot of the guest is
+quicker under software emulation than a reset within one. The folder of a machine
+holds ``machine.json`` (its description), ``disk.qcow2``, ``console.log`` (what the
+guest says on its serial port), ``supervisor.log`` and ``supervisor.pid``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import build_image
+
+HANDSHAKE_LIMIT = 30.0
+QUIT_LIMIT = 10.0
+# A guest that resets this often within the window is in a loop, not at work.
+RESTARTS = 6
+WINDOW = 120.0
+EARLY = 3.0
+FIRST_SLOT = 0x10
+PR_SET_PDEATHSIG = 1
+
+
+class MachineError(Exception):
+    """The machine cannot be run; the message is meant for the user."""
+
+
+@dataclass(frozen=True)
+class PhysicalFunction:
+    """One QAT PF of the machine."""
+
+    family: str
+    vfs: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The description of a machine, as in its machine.json."""
+
+    name: str
+    ssh_port: int
+    memory_mib: int
+    cpus: int
+    pfs: tuple[PhysicalFunction, ...]
+    accel: str = "tcg"
+    disk_cache: str = "unsafe"
+    ignore_vf_count: bool = True
+    qemu: str = "qemu-system-x86_64"
+    extra: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def load(cls, folder: Path) -> Machine:
+        """Read machine.json; a fault in it names the file."""
+        path = folder / "machine.json"
+        try:
+            data = json.loads(path.read_text())
+            pfs = tuple(PhysicalFunction(str(pf["family"]), int(pf["vfs"])) for pf in data["pfs"])
+            return cls(
+                name=str(data["name"]),
+                ssh_port=int(data["ssh_port"]),
+                memory_mib=int(data["memory_mib"]),
+                cpus=int(data["cpus"]),
+                pfs=pfs,
+                accel=str(data.get("accel", "tcg")),
+                disk_cache=str(data.get("disk_cache", "unsafe")),
+                ignore_vf_count=bool(data.get("ignore_vf_count", True)),
+                qemu=str(data.get("qemu", "qemu-system-x86_64")),
+                extra=tuple(str(word) for word in data.get("extra", ())),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MachineError(f"{path} cannot be read: {error!r}") from error
+
+
+def port_address(index: int) -> str:
+    """Return the PCI address of the root port of the nth PF."""
+    return f"0000:00:{FIRST_SLOT + index:02x}.0"
+
+
+def modprobe_options(machine: Machine) -> str:
+    """Return the modprobe.d text that tells the kernel modules inside what they play."""
+    ports = ",".join(f"{port_address(index)}/{pf.family}" for index, pf in enumerate(machine.pfs))
+    lines = [f"options qat_emulation ports={ports}"] if ports else []
+    # Each family has a module of its own; an option for one that is not loaded does no harm.
+    lines += [
+        f"options qat_{family} ignore_vf_count={'Y' if machine.ignore_vf_count else 'N'}"
+        for family in sorted({pf.family for pf in machine.pfs})
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escaped(text: object) -> str:
+    """Return a value as QEMU's option syntax wants it."""
+    return str(text).replace(",", ",,")
+
+
+def credential(name: str, text: str) -> list[str]:
+    """Hand a systemd credential to the guest through its SMBIOS tables."""
+    value = base64.b64encode(text.encode()).decode()
+    return ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={value}"]
+
+
+def function_devices(index: int, pf: PhysicalFunction) -> list[str]:
+    """Return the devices that one PF is made of."""
+    port = f"id=port{index},bus=pcie.0,addr={FIRST_SLOT + index:#x}.0,chassis={index + 1}"
+    # What QEMU's NVMe model wants: two queues and one interrupt a VF, and some of its own.
+    nvme = (
+        f"nvme,id=pf{index},bus=port{index},serial=emulated-{index},subsys=subsys{index}"
+        f",sriov_max_vfs={pf.vfs},sriov_vq_flexible={2 * pf.vfs},sriov_vi_flexible={pf.vfs}"
+        f",max_ioqpairs={2 * pf.vfs + 2},msix_qsize={pf.vfs + 1}"
+    )
+    return [
+        "-device",
+        f"pcie-root-port,{port}",
+        "-device",
+        f"nvme-subsys,id=subsys{index},nqn=emulated-{index}",
+        "-device",
+        nvme,
+    ]
+
+
+def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
+    """Return the QEMU command of a machine."""
+    cpu = "host" if machine.accel == "kvm" else "max,vendor=GenuineIntel"
+    argv = [machine.qemu, "-name", escaped(machine.name), "-nodefaults", "-no-user-config"]
+    argv += ["-display", "none", "-no-reboot"]
+    argv += ["-machine", "q35,kernel-irqchip=split", "-accel", machine.accel, "-cpu", cpu]
+    argv += ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
+    argv += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
+    argv += ["-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"]
+    argv += ["-chardev", f"file,id=console,append=on,path={escaped(folder / 'console.log')}"]
+    argv += ["-serial", "chardev:console"]
+    disk = f"id=disk,if=none,format=qcow2,cache={machine.disk_cache},file={escaped(folder / 'disk.qcow2')}"
+    argv += ["-drive", disk, "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+    net = f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
+    argv += ["-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="]
+    argv += ["-device", "virtio-rng-pci"]
+    argv += credential("system.hostname", machine.name)
+    if machine.pfs:
+        argv += credential("emulated-host.modprobe", modprobe_options(machine))
+    for index, pf in enumerate(machine.pfs):
+        argv += function_devices(index, pf)
+    return [*argv, *machine.extra]
+
+
+# --- the supervisor ------------------------------------------------------------
+
+
+class Qmp:
+    """QEMU's control channel, over a socket that both ends were born with."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._buffer = b""
+        self.closed = False
+
+    def fileno(self) -> int:
+        """Make the object fit for select."""
+        return self._channel.fileno()
+
+    def send(self, command: str) -> None:
+        """Send a command without arguments; a QEMU that is gone is not a fault here."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall(json.dumps({"execute": command}).encode() + b"\n")
+
+    def receive(self) -> list[dict[str, Any]]:
+        """Return the messages that have come in, without waiting for the next."""
+        try:
+            data = self._channel.recv(65536)
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self.closed = True
+            return []
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a QEMU ended: the reason it gave, its exit code, how long it lived."""
+
+    reason: str
+    code: int
+    seconds: float
+    spoke: bool
+
+
+def next_step(ending: Ending, restarts: Sequence[float], now: float) -> str:
+    """Return ``restart`` or ``end``; raise MachineError where to go on makes no sense."""
+    if not ending.spoke:
+        raise MachineError(f"QEMU ended at once with exit code {ending.code}")
+    if ending.reason == "guest-reset":
+        if len([moment for moment in restarts if now - moment < WINDOW]) >= RESTARTS:
+            raise MachineError(f"the guest was reset {RESTARTS} times within {WINDOW:.0f} s: it does not boot")
+        return "restart"
+    if ending.reason in ("guest-shutdown", "host-qmp-quit", "host-signal"):
+        return "end"
+    raise MachineError(f"QEMU ended with exit code {ending.code} ({ending.reason or 'no reason given'})")
+
+
+class Supervisor:
+    """Runs one machine until the guest powers off or someone asks for the end."""
+
+    def __init__(self, folder: Path, ready: Callable[[], None]) -> None:
+        self.folder = folder
+        self.machine = Machine.load(folder)
+        self._ready = ready
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+
+    def log(self, text: str) -> None:
+        """Add a line to supervisor.log."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        with (self.folder / "supervisor.log").open("a") as file:
+            file.write(f"{stamp} {text}\n")
+
+    def stop(self, *_: object) -> None:
+        """Ask for the end; fit for a signal handler."""
+        self._stopping = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"x")
+
+    def run(self) -> None:
+        """Run QEMU again and again until it is over."""
+        restarts: list[float] = []
+        while True:
+            ending = self._once()
+            self.log(f"QEMU ended after {ending.seconds:.0f} s: {ending.reason or 'no reason'}, code {ending.code}")
+            if self._stopping or next_step(ending, restarts, time.monotonic()) == "end":
+                return
+            restarts = [*restarts[-RESTARTS:], time.monotonic()]
+
+    def _spawn(self, inner: socket.socket) -> subprocess.Popen[bytes]:
+        argv = qemu_argv(self.machine, self.folder, inner.fileno())
+        with (self.folder / "qemu.log").open("ab") as log:
+            try:
+                process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(inner.fileno(),),
+                    preexec_fn=die_with_parent,
+                )
+            except OSError as error:
+                raise MachineError(f"{argv[0]} cannot be started: {error}") from error
+        (self.folder / "qemu.pid").write_text(f"{process.pid}\n")
+        self.log(f"QEMU started, pid {process.pid}")
+        return process
+
+    def _once(self) -> Ending:
+        outer, inner = socket.socketpair()
+        with outer, inner:
+            outer.setblocking(False)
+            began = time.monotonic()
+            process = self._spawn(inner)
+            inner.close()
+            try:
+                reason, spoke = self._follow(process, Qmp(outer), began)
+            finally:
+                code = reap(process)
+                (self.folder / "qemu.pid").unlink(missing_ok=True)
+        return Ending(reason, code, time.monotonic() - began, spoke)
+
+    def _follow(self, process: subprocess.Popen[bytes], qmp: Qmp, began: float) -> tuple[str, bool]:
+        """Follow one QEMU to its end; return the reason that it gave and whether it ever spoke."""
+        reason, spoke, told, asked_at = "", False, False, 0.0
+        while not qmp.closed:
+            now = time.monotonic()
+            if self._stopping and not asked_at:
+                asked_at = now
+                qmp.send("quit")
+            if asked_at and now - asked_at > QUIT_LIMIT:
+                self.log("QEMU does not quit: ending it")
+                break
+            if not spoke and now - began > HANDSHAKE_LIMIT:
+                self.log("QEMU does not answer: ending it")
+                break
+            if spoke and not told and now - began > EARLY:
+                told = True
+                self._ready()
+            readable, _, _ = select.select([qmp, self._wake_read], [], [], 1.0)
+            if self._wake_read in readable:
+                os.read(self._wake_read, 64)
+            for message in qmp.receive() if qmp in readable else []:
+                if "QMP" in message:
+                    spoke = True
+                    qmp.send("qmp_capabilities")
+                elif message.get("event") == "SHUTDOWN":
+                    reason = str(message.get("data", {}).get("reason", ""))
+        if qmp.closed:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(QUIT_LIMIT)
+        return reason, spoke
+
+
+def die_with_parent() -> None:
+    """Have the kernel end QEMU with its supervisor, however that one ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def reap(process: subprocess.Popen[bytes]) -> int:
+    """Make sure that a process is over and return its exit code."""
+    if process.poll() is None:
+        process.kill()
+    return process.wait(QUIT_LIMIT)
+
+
+# --- commands --------------------------------------------------------------------
+
+
+def held(folder: Path) -> int | None:
+    """Return the pid of the supervisor of this folder, or None when none runs.
+
+    The lock, not the number in the file, says that it runs: numbers are used again.
+    """
+    try:
+        with (folder / "supervisor.pid").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read().strip() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, with our pid in the file."""
+    with (folder / "supervisor.pid").open("a+") as file:
+        for _ in range(20):
+            # Whoever asks whether we run holds the lock for a moment.
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.1)
+        else:
+            raise MachineError(f"{folder} already has a supervisor")
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+        (folder / "supervisor.pid").unlink(missing_ok=True)
+
+
+def supervise(folder: Path, tell: Callable[[str], None]) -> None:
+    """Run the machine of a folder in this process; tell ``ok`` or what went wrong."""
+    try:
+        with holding(folder):
+            supervisor = Supervisor(folder, lambda: tell("ok"))
+            signal.signal(signal.SIGTERM, supervisor.stop)
+            signal.signal(signal.SIGINT, supervisor.stop)
+            try:
+                supervisor.run()
+            except MachineError as error:
+                supervisor.log(str(error))
+                raise
+    except (MachineError, OSError) as error:
+        tell(f"{error}{last_lines(folder / 'qemu.log')}")
+    else:
+        tell("it ended before it was up")
+
+
+def last_lines(path: Path, count: int = 5) -> str:
+    """Return the last lines of a file, each on a line of its own, or nothing."""
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return "".join(f"\n{line}" for line in lines[-count:])
+
+
+class Teller:
+    """Says one thing through a pipe, once: later words find the descriptor given to another."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless something was said before or nobody listens."""
+        if not self._file.closed:
+            with contextlib.suppress(OSError):
+                self._file.write(text.encode())
+            self._file.close()
+
+
+def start(folder: Path, limit: float) -> bool:
+    """Start a supervisor in the background; return False when one runs already."""
+    if held(folder):
+        return False
+    (folder / "qemu.log").unlink(missing_ok=True)
+    read_end, write_end = os.pipe()
+    if os.fork() == 0:
+        os.close(read_end)
+        daemonize()
+
+        try:
+            supervise(folder, Teller(write_end))
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
+        readable, _, _ = select.select([pipe], [], [], limit)
+        answer = pipe.read(4096).decode(errors="replace") if readable else f"it was not up within {limit:.0f} s"
+    if answer != "ok":
+        raise MachineError(f"the emulated host did not start: {answer or 'its supervisor died'}")
+    return True
+
+
+def daemonize() -> None:
+    """Leave the terminal and the session of whoever started us."""
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.chdir("/")
+
+
+def stop(folder: Path, limit: float) -> bool:
+    """End the supervisor of a folder and its QEMU; return False when none runs."""
+    pid = held(folder)
+    if pid is None:
+        return False
+    for sign, patience in ((signal.SIGTERM, limit), (signal.SIGKILL, 10.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sign)
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if held(folder) != pid:
+                return True
+            time.sleep(0.1)
+    raise MachineError(f"the supervisor of {folder}, pid {pid}, does not end")
+
+
+def ssh(folder: Path, name: str, *command: str, limit: float) -> subprocess.CompletedProcess[str]:
+    """Run a command in the machine."""
+    argv = ["ssh", "-F", str(folder / "ssh_config"), "-o", "ConnectTimeout=5", "-o", "BatchMode=yes"]
+    try:
+        return subprocess.run(
+            [*argv, name, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 255, "", "no answer")
+
+
+def wait(folder: Path, limit: float) -> str:
+    """Wait until the machine has booted to the end; return what systemd says of it."""
+    name = Machine.load(folder).name
+    end = time.monotonic() + limit
+    said = ""
+    while (left := end - time.monotonic()) > 0:
+        if held(folder) is None:
+            raise MachineError(f"the emulated host ended while it booted{last_lines(folder / 'supervisor.log', 3)}")
+        done = ssh(folder, name, "systemctl", "is-system-running", "--wait", limit=max(left, 1.0))
+        said = done.stdout.strip() or done.stderr.strip()
+        if done.stdout.strip() == "running":
+            return "running"
+        if done.stdout.strip() == "degraded":
+            failed = ssh(folder, name, "systemctl", "--failed", "--plain", "--no-legend", limit=20.0)
+            raise MachineError(f"the emulated host booted, but units of it failed:\n{failed.stdout.strip()}")
+        if done.returncode == 255 and "verification failed" in done.stderr:
+            raise MachineError(f"another SSH server answers on the port of the emulated host: {said}")
+        time.sleep(0.5)
+    raise MachineError(
+        f"the emulated host was not up within {limit:.0f} s ({said}); the last it said:"
+        f"{last_lines(folder / 'console.log', 10)}"
+    )
+
+
+def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) -> None:
+    """Make the disk of a new machine: an overlay of the image, with these kernel arguments.
+
+    The two files with kernel arguments take one block of the disk each, whose place
+    the image tells: they are written without mounting anything.
+    """
+    manifest = json.loads((image / "image.json").read_text())
+    kernel, root = manifest["kernel"], manifest["root_uuid"]
+    arguments = f"console=ttyS0 {arguments}".strip()
+    disk = folder / "disk.qcow2"
+    disk.unlink(missing_ok=True)
+    tool("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image / "disk.qcow2"), str(disk))
+    texts = {
+        "/etc/default/grub": build_image.default_grub(arguments),
+        "/boot/grub/grub.cfg": build_image.first_grub_cfg(kernel, root, arguments),
+    }
+    for path, text in texts.items():
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(build_image.pad(text))
+            file.flush()
+            # qemu-io splits its command at blanks: give it a name without any.
+            command = f"write -q -s {Path(file.name).name} {manifest['blocks'][path]} {build_image.BLOCK}"
+            tool("qemu-io", "-f", "qcow2", "-c", command, "disk.qcow2", cwd=folder)
+    host_key = (image / "host_key.pub").read_text().split()[:2]
+    (folder / "known_hosts").write_text(f"{name} {' '.join(host_key)}\n")
+    key = folder / "id_ed25519"
+    key.unlink(missing_ok=True)
+    key.touch(mode=0o600)
+    key.write_bytes((image / "id_ed25519").read_bytes())
+    created = {"image": image.name, "ssh_port": port or free_port(), "arguments": arguments}
+    (folder / "created.json").write_text(json.dumps(created) + "\n")
+
+
+def tool(*argv: str, cwd: Path | None = None) -> None:
+    """Run a tool; a failure gives its own words."""
+    done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    # qemu-io says what is wrong and still ends with 0.
+    if done.returncode or "error" in done.stdout.lower():
+        raise MachineError(f"{argv[0]} failed: {(done.stderr + done.stdout).strip()}")
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, seconds in (("run", 0), ("start", 60), ("stop", 30), ("wait", 300), ("status", 0)):
+        command = commands.add_parser(name)
+        command.add_argument("folder", type=Path)
+        if seconds:
+            command.add_argument("--timeout", type=float, default=seconds)
+    command = commands.add_parser("prepare")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--image", type=Path, required=True)
+    command.add_argument("--name", required=True)
+    command.add_argument("--port", type=int, default=0)
+    command.add_argument("--arguments", default="")
+    command = commands.add_parser("missing")
+    command.add_argument("tool", nargs="+")
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    """Do what the command line asks for, and say in one word what was done."""
+    options = parse()
+    try:
+        if options.command == "missing":
+            print("\n".join(name for name in options.tool if not shutil.which(name)))
+            return 0
+        folder = options.folder.resolve()
+        if options.command == "prepare":
+            prepare(folder, options.image, name=options.name, port=options.port, arguments=options.arguments)
+        elif options.command == "start":
+            print("started" if start(folder, options.timeout) else "unchanged")
+        elif options.command == "stop":
+            print("stopped" if stop(folder, options.timeout) else "unchanged")
+        elif options.command == "wait":
+            print(wait(folder, options.timeout))
+        elif options.command == "status":
+            print("running" if held(folder) else "stopped")
+        else:
+            supervise(folder, lambda text: print(text, flush=True))
+    except (MachineError, OSError) as error:
+        print(f"supervisor.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
