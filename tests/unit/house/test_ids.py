@@ -25,7 +25,7 @@ IDS = frozenset(f"{number:04x}" for row in TABLE for number in (row.pf_device, r
 # The emulated device is the hardware: it has to carry its ids itself.
 HARDWARE = "roles/*/files/kernel/*"
 
-# What a user reads in a module: there, and there alone, a selector may stand as an example.
+# What a user reads, in a module and about a role: there a selector may stand as an example.
 TEXTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 EXAMPLE = re.compile(r"\b8086:[0-9a-f]{4}\b")
 
@@ -33,6 +33,8 @@ EXAMPLE = re.compile(r"\b8086:[0-9a-f]{4}\b")
 def text_of(path: Path, name: Path) -> str:
     """Return the text of a file, without the examples where they may stand."""
     text = path.read_text(encoding="utf-8", errors="replace")
+    if name.match("roles/*/README.md"):
+        return EXAMPLE.sub("", text)
     if name.match("plugins/modules/*.py") or name.match("plugins/doc_fragments/*.py"):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
@@ -84,6 +86,7 @@ def test_a_second_place_is_found(tmp_path: Path, name: str, text: str) -> None:
         ("plugins/module_utils/_qat/devices.py", "PF = 0x37C8"),
         ("roles/emulated_host/files/kernel/qat_c62x.c", "#define PF 0x37c8"),
         ("plugins/modules/qat_sriov.py", "EXAMPLES = 'devices: [8086:37c8]'"),
+        ("roles/qat_host/README.md", "or a pair such as `8086:37c8`"),
         ("playbooks/demo.yml", "checksum: a37c8f"),
     ],
 )
