@@ -368,7 +368,7 @@ def _send(writer: int, answer: object) -> None:  # pragma: no cover - runs in th
 def _answers(reader: int, seconds: float) -> Iterator[object]:
     pending = b""
     while True:
-        ready, _, _ = select.select([reader], [], [], seconds)
+        ready = select.select([reader], [], [], seconds)[0]
         chunk = os.read(reader, _READ_LIMIT) if ready else b""
         if not chunk:
             return

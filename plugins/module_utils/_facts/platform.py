@@ -71,7 +71,7 @@ def read_cpu(host: Host) -> Cpu:
     """Read the first processor of C(/proc/cpuinfo); Arm shows neither vendor nor flags."""
     first = (host.read_text("/proc/cpuinfo") or "").split("\n\n", 1)[0]
     pairs = (line.partition(":") for line in first.splitlines())
-    told = {key.strip(): value.strip() for key, _, value in pairs}
+    told = {key.strip(): value.strip() for key, _colon, value in pairs}
     flags = told.get("flags", "").split()
     vendor = "arm" if "CPU implementer" in told else _CPU_VENDORS.get(told.get("vendor_id", ""))
     return Cpu(

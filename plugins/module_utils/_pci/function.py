@@ -110,4 +110,4 @@ def _virtual_functions(host: Host, path: str) -> tuple[PciAddress, ...]:
         target = host.link_name(f"{path}/{name}") if found else None
         if found and target:
             numbered.append((int(found[1]), PciAddress.parse(target)))
-    return tuple(address for _, address in sorted(numbered))
+    return tuple(address for _number, address in sorted(numbered))

@@ -114,28 +114,30 @@ def read_pfs(
     holders: Holders | None = None,
 ) -> tuple[Pf, ...]:
     """Observe QAT PFs with their VFs; the attributes that can block are read within a bound."""
-    chosen = [(function, family) for function in pfs if (family := pf_family(function))]
-    counts = host.guarded_attributes(
-        [f"{pf.path}/sriov_numvfs" for pf, _ in chosen if pf.total_vfs is not None],
-    )
+    families = {function: family for function in pfs if (family := pf_family(function))}
+    counts = {pf: f"{pf.path}/sriov_numvfs" for pf in families if pf.total_vfs is not None}
+    answers = host.guarded_attributes(list(counts.values()))
     if holders is None:
-        related = [functions[vf] for pf, _ in chosen for vf in pf.vfs if vf in functions]
-        holders = read_holders(host, [*(pf for pf, _ in chosen), *related])
-    pairs = zip(chosen, (counts.get(f"{pf.path}/sriov_numvfs") for pf, _ in chosen))
+        related = [functions[vf] for pf in families for vf in pf.vfs if vf in functions]
+        holders = read_holders(host, [*families, *related])
     return tuple(
         Pf(
             function=pf,
             family=family,
             config=read_config(host, pf.address),
-            num_vfs=None if isinstance(count, Blocked) else int(count or 0),
+            num_vfs=_count(answers.get(counts.get(pf, ""))),
             autoprobe=_read_autoprobe(host, pf),
             driver_known=family.driver is not None and host.exists(f"{DRIVERS}/{family.driver}"),
             in_tree=_is_in_tree(host, pf),
             vfs=tuple(_vf(functions[at], holders) for at in pf.vfs if at in functions),
             holder=holders.of(pf),
         )
-        for (pf, family), count in pairs
+        for pf, family in families.items()
     )
+
+
+def _count(answer: str | Blocked | None) -> int | None:
+    return None if isinstance(answer, Blocked) else int(answer or 0)
 
 
 def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
