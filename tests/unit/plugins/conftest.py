@@ -1,0 +1,46 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of the plugins share: a machine in a folder, and modules run on it.
+
+pytest may load this before pytest-ansible has made the collection importable, so that it is
+imported where it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
+
+
+def _helper(name: str) -> ModuleType:
+    return importlib.import_module(f"ansible_collections.hwaccel.virt.tests.unit.plugins.{name}")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return t.cast("Machine", _helper("machine").Machine(tmp_path / "root"))
+
+
+@pytest.fixture
+def running(machine: Machine) -> RunningHost:
+    return t.cast("RunningHost", _helper("machine").RunningHost(machine))
+
+
+@pytest.fixture
+def run_module(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> ModuleRunner:
+    return t.cast("ModuleRunner", _helper("runner").ModuleRunner(machine, monkeypatch, capsys))

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why there is no IOMMU: one cause and one remedy each."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.groups import Iommu, IommuGroup
+from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.problems import firmware_setting, iommu_problems
+
+GROUPS = (IommuGroup(1, "DMA", ()),)
+
+
+def iommu(
+    announced: str | None = None,
+    units: tuple[str, ...] = (),
+    groups: tuple[IommuGroup, ...] = (),
+) -> Iommu:
+    return Iommu(announced, None, None, units, groups)
+
+
+def test_an_active_one_is_no_problem() -> None:
+    found = iommu("intel", ("dmar0",), GROUPS)
+    assert iommu_problems(found, cpu_vendor="intel", command_line="intel_iommu=off") == []
+
+
+@pytest.mark.parametrize(
+    ("announced", "cpu", "line", "why", "remedy"),
+    [
+        (None, "intel", "", "the firmware announces none", "VT-d"),
+        (None, "amd", "", "the firmware announces none", "AMD-Vi"),
+        (None, None, "", "the firmware announces none", "VT-d, AMD-Vi or SMMU"),
+        ("intel", "amd", "", "did not turn it on", "add intel_iommu=on iommu=pt"),
+        ("intel", "intel", "quiet intel_iommu=off", "intel_iommu=off", "take intel_iommu=off off"),
+        ("amd", "amd", "amd_iommu=off", "amd_iommu=off", "take amd_iommu=off off"),
+        ("intel", "intel", "iommu=off", "iommu=off", "take iommu=off off"),
+        ("amd", "amd", "", "did not turn it on", "kernel log for AMD-Vi"),
+        ("arm", "arm", "", "did not turn it on", "SMMU"),
+        # Part of another word is no switch.
+        ("intel", "intel", "xintel_iommu=off", "did not turn it on", "add intel_iommu=on"),
+    ],
+)
+def test_causes(announced: str | None, cpu: str | None, line: str, why: str, remedy: str) -> None:
+    (problem,) = iommu_problems(iommu(announced), cpu_vendor=cpu, command_line=line)
+    assert problem.what.startswith("no working IOMMU")
+    assert why in problem.why
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("announced", "units", "groups"),
+    list(itertools.product((None, "intel", "amd", "arm"), ((), ("unit0",)), ((), GROUPS))),
+)
+def test_no_text_says_none(
+    announced: str | None, units: tuple[str, ...], groups: tuple[IommuGroup, ...]
+) -> None:
+    found = iommu(announced, units, groups)
+    for problem in iommu_problems(found, cpu_vendor=None, command_line=""):
+        assert "None" not in " ".join(problem.as_result().values())
+
+
+def test_firmware_settings_by_vendor() -> None:
+    assert "VT-d (" in firmware_setting("intel")
+    assert firmware_setting("amd") != firmware_setting("arm") == "SMMU"
+    assert firmware_setting("other") == firmware_setting(None)

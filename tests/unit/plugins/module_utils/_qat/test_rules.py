@@ -1,0 +1,111 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The udev rule of a PF: read back as it was written, and nothing else taken for one."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule, read_rules, rule_path
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
+from hypothesis import given
+from hypothesis import strategies as st
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+
+RULE = SriovRule(PciAddress.parse(PF), C62X.pf_id, str(C62X.driver), 16, autoprobe=False)
+
+RULES = st.builds(
+    SriovRule,
+    st.builds(
+        PciAddress,
+        st.integers(0, 0xFFFFFFFF),
+        st.integers(0, 0xFF),
+        st.integers(0, 0x1F),
+        st.integers(0, 7),
+    ),
+    st.builds(PciId, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)),
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789_-", min_size=1),
+    st.integers(0, 0xFFFF),
+    st.sampled_from([None, False, True]),
+)
+
+
+@given(RULES)
+def test_a_rule_is_read_as_it_was_written(rule: SriovRule) -> None:
+    assert SriovRule.parse(rule.render()) == rule
+
+
+def test_what_a_rule_says() -> None:
+    comment, line, end = RULE.render().decode().split("\n")
+    assert comment.startswith("# Written by hwaccel.virt.qat_sriov")
+    assert line.split(", ") == [
+        'ACTION=="add|bind"',
+        'SUBSYSTEM=="pci"',
+        f'KERNEL=="{PF}"',
+        f'DRIVER=="{C62X.driver}"',
+        'ATTR{vendor}=="0x8086"',
+        f'ATTR{{device}}=="0x{C62X.pf_device:04x}"',
+        'ATTR{sriov_numvfs}=="0"',
+        'ATTR{sriov_drivers_autoprobe}="0"',
+        'ATTR{sriov_numvfs}="16"',
+    ]
+    assert end == ""
+    assert RULE.path == rule_path(RULE.address) == f"/etc/udev/rules.d/80-hwaccel-qat-{PF}.rules"
+
+
+def test_a_kernel_without_autoprobe() -> None:
+    rule = SriovRule(RULE.address, RULE.id, RULE.driver, 4, None)
+    assert b"autoprobe" not in rule.render()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"# only a comment\n",
+        b"\xff\xfe\n",
+        RULE.render() + b"\n",
+        RULE.render()[:-1],
+        RULE.render() * 2,
+        RULE.render().replace(b"Written", b"Edited"),
+        RULE.render().replace(b'="16"', b'="many"'),
+        RULE.render().replace(b'="16"', b'="016"'),
+        RULE.render().replace(b'KERNEL=="0000:01:00.0"', b'KERNEL=="0000:*"'),
+        RULE.render().replace(b'KERNEL=="0000:01:00.0", ', b""),
+        RULE.render().replace(b"0x8086", b"intel"),
+        RULE.render().replace(b"\n", b', RUN+="/bin/true"\n'),
+        b'ACTION=="add", KERNEL=="sda", MODE="0600"\n',
+    ],
+)
+def test_foreign_content_is_none(content: bytes) -> None:
+    assert SriovRule.parse(content) is None
+
+
+@given(st.binary())
+def test_any_content_is_read_without_an_error(content: bytes) -> None:
+    assert SriovRule.parse(content) is None
+
+
+def test_the_rules_of_a_host_sorted_by_address(machine: Machine) -> None:
+    addresses = ["10000:01:00.0", "0000:81:00.0", PF]
+    rules = [
+        SriovRule(PciAddress.parse(at), C62X.pf_id, "c6xx", 16, autoprobe=True) for at in addresses
+    ]
+    for rule in rules:
+        machine.write(rule.path, rule.render())
+    machine.write("etc/udev/rules.d/80-hwaccel-qat-mine.rules", "# an operator's\n")
+    machine.write("etc/udev/rules.d/70-other.rules", rules[0].render())
+    machine.write(f"{rules[0].path}.bak", rules[0].render())
+    assert read_rules(machine.host) == rules[::-1]
+
+
+def test_no_rules(machine: Machine) -> None:
+    assert read_rules(machine.host) == []
+    (machine.root / "etc/udev/rules.d").rmdir()
+    assert read_rules(machine.host) == []

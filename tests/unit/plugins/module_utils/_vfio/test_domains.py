@@ -1,0 +1,103 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Host devices of libvirt's domains, from libvirt's own XML."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.domains import Domain, parse_domain, read_domains
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
+from hypothesis import given
+from hypothesis import strategies as st
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+
+ADDRESS = "<address domain='0x0000' bus='0x3d' slot='0x01' function='0x2'/>"
+HOSTDEV = f"<hostdev mode='subsystem' type='pci'><source>{ADDRESS}</source></hostdev>"
+
+
+def parse(devices: str, name: str = "<name>one</name>") -> Domain | None:
+    return parse_domain(f"<domain>{name}<devices>{devices}</devices></domain>".encode())
+
+
+def test_a_host_device() -> None:
+    assert parse(HOSTDEV) == Domain("one", None, (PciAddress.parse("0000:3d:01.2"),))
+
+
+def test_numbers_in_decimal_and_a_missing_domain() -> None:
+    found = parse(HOSTDEV.replace(ADDRESS, "<address bus='61' slot='1' function='2'/>"))
+    assert found is not None
+    assert [str(at) for at in found.functions] == ["0000:3d:01.2"]
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        # Where the guest sees a device is no address of the host.
+        "<hostdev type='pci'><source/><address type='pci' bus='0x3d' slot='0x01'/></hostdev>",
+        HOSTDEV.replace("'pci'", "'usb'"),
+        "<hostdev type='mdev'><source><address uuid='1'/></source></hostdev>",
+        f"<interface type='bridge'><source>{ADDRESS}</source></interface>",
+        f"<controller>{ADDRESS}</controller>",
+    ],
+)
+def test_other_addresses_do_not_count(devices: str) -> None:
+    found = parse(devices)
+    assert found is not None
+    assert found.functions == ()
+
+
+def test_the_name_is_that_of_the_domain_itself() -> None:
+    found = parse("<disk><name>two</name></disk>", "<name>a &amp; b</name>")
+    assert found is not None
+    assert found.name == "a & b"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"not XML",
+        b"<domain><name>cut off",
+        b"<domain/>",
+        b"<network><name>default</name></network>",
+        b"<domstatus pid='many'><domain><name>one</name></domain></domstatus>",
+        f"<domain><name>one</name>{HOSTDEV.replace('0x3d', 'x')}</domain>".encode(),
+    ],
+)
+def test_what_is_no_domain(document: bytes) -> None:
+    assert parse_domain(document) is None
+
+
+@given(st.binary())
+def test_any_bytes_are_read_without_an_error(document: bytes) -> None:
+    parse_domain(document)
+
+
+def test_defined_ones_then_running_ones(machine: Machine) -> None:
+    machine.add_domain("running", PF, pid=77)
+    machine.add_domain("stopped")
+    machine.write("etc/libvirt/qemu/networks/default.xml", "<network/>")
+    machine.write("etc/libvirt/qemu/broken.xml", "<domain>")
+    machine.write("run/libvirt/qemu/running.pid", "77")
+    function = (PciAddress.parse(PF),)
+    assert read_domains(machine.host) == [
+        Domain("running", None, function),
+        Domain("stopped", None, ()),
+        Domain("running", 77, function),
+    ]
+
+
+def test_a_status_without_a_process_does_not_run(machine: Machine) -> None:
+    machine.add_domain("one", pid=0)
+    assert [domain.pid for domain in read_domains(machine.host)] == [None, None]
+
+
+def test_no_libvirt(machine: Machine) -> None:
+    assert read_domains(machine.host) == []

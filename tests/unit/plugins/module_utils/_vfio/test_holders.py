@@ -1,0 +1,178 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who holds a function: found by what a process has open, by libvirt, by its driver."""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import read_functions
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import (
+    Holder,
+    is_vfio_driver,
+    read_holders,
+    uses_it_itself,
+)
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import OTHER, PF
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+
+
+def holder_of(host: Host, address: str = PF) -> Holder | None:
+    functions = read_functions(host)
+    return read_holders(host, functions.values()).of(functions[PciAddress.parse(address)])
+
+
+@pytest.fixture
+def card(machine: Machine) -> Machine:
+    machine.add_function(PF, OTHER, driver="vfio-pci", group=7)
+    return machine
+
+
+def test_nobody(card: Machine) -> None:
+    card.open("/dev/null")
+    card.open("socket:[123]")
+    card.open("/dev/vfio/70")
+    card.open("/dev/vfio/vfio")
+    assert holder_of(card.host) is None
+
+
+def test_a_process_with_the_group_open(card: Machine) -> None:
+    card.open("/dev/null", pid=41)
+    card.open("/dev/null", pid=42, name="dpdk-testpmd")
+    card.open("/dev/vfio/7", pid=42, name="dpdk-testpmd")
+    holder = holder_of(card.host)
+    assert holder == Holder("process", "dpdk-testpmd", 42)
+    assert holder.keeps_it_open
+    assert str(holder) == "process dpdk-testpmd (pid 42)"
+    assert holder.as_result() == {"kind": "process", "name": "dpdk-testpmd", "pid": 42}
+
+
+def test_a_process_with_the_device_of_iommufd_open(card: Machine) -> None:
+    card.write(f"{card.device(PF)}/vfio-dev/vfio3/dev", "511:3\n")
+    card.open("/dev/vfio/devices/vfio4", pid=41)
+    assert holder_of(card.host) is None
+    card.open("/dev/vfio/devices/vfio3", pid=42)
+    assert holder_of(card.host) == Holder("process", "qemu-system-x86", 42)
+
+
+class NumberedHost(Host):
+    """A tree with device numbers, which only root can make."""
+
+    def __init__(self, machine: Machine, numbers: dict[str, int]) -> None:
+        super().__init__(machine.root)
+        self.numbers = numbers
+
+    def device_number(self, path: str) -> int | None:
+        """Return the number of a node, or of what a process has open."""
+        return self.numbers.get(self.link_target(path) or path)
+
+
+def test_a_node_that_a_container_names_otherwise(card: Machine) -> None:
+    card.open("/data/group", pid=42)
+    card.open("/data/other", pid=41)
+    numbers = {"/dev/vfio/7": 0xF1, "/data/group": 0xF1, "/data/other": 0xF2}
+    assert holder_of(NumberedHost(card, numbers)) == Holder("process", "qemu-system-x86", 42)
+    assert holder_of(NumberedHost(card, {**numbers, "/data/group": 0xF3})) is None
+
+
+def test_a_node_without_a_number_is_not_every_file(card: Machine) -> None:
+    card.open("/etc/passwd", pid=42)
+    assert holder_of(NumberedHost(card, {})) is None
+
+
+def test_a_process_that_ends_meanwhile(card: Machine) -> None:
+    (card.root / "proc/41").mkdir()
+    card.open("/dev/vfio/7", pid=42)
+    card.at("proc/42/comm").unlink()
+    assert holder_of(card.host) == Holder("process", "?", 42)
+
+
+def test_a_process_of_another_user(card: Machine) -> None:
+    class Private(Host):
+        def names(self, path: str) -> list[str]:
+            if path == "/proc/41/fd":
+                raise HostError.from_os("list", path, errno.EACCES)
+            return super().names(path)
+
+    card.open("/dev/vfio/7", pid=41)
+    assert holder_of(Private(card.root)) is None
+    card.open("/dev/vfio/7", pid=42)
+    assert holder_of(Private(card.root)) == Holder("process", "qemu-system-x86", 42)
+
+
+def test_a_running_domain_comes_before_its_process(card: Machine) -> None:
+    card.open("/dev/vfio/7", pid=42)
+    card.add_domain("guest", PF, pid=42)
+    holder = holder_of(card.host)
+    assert holder == Holder("domain", "guest", 42)
+    assert holder.keeps_it_open
+
+
+def test_a_process_comes_before_a_stopped_domain(card: Machine) -> None:
+    card.add_domain("guest", PF)
+    assert holder_of(card.host) == Holder("domain", "guest", None)
+    card.open("/dev/vfio/7", pid=42)
+    assert holder_of(card.host) == Holder("process", "qemu-system-x86", 42)
+
+
+def test_a_stopped_domain_keeps_nothing_open(card: Machine) -> None:
+    card.add_domain("guest", PF)
+    holder = holder_of(card.host)
+    assert holder is not None
+    assert not holder.keeps_it_open
+    assert str(holder) == "domain guest"
+
+
+def test_a_running_domain_comes_before_another_that_is_stopped(card: Machine) -> None:
+    card.add_domain("a-runs", PF, pid=9)
+    card.add_domain("z-stopped", PF)
+    assert holder_of(card.host) == Holder("domain", "a-runs", 9)
+
+
+def test_a_driver_that_uses_its_device(machine: Machine) -> None:
+    machine.add_function(PF, OTHER, driver="native", group=7)
+    assert holder_of(machine.host) == Holder("driver", "native", None)
+    # A domain that is defined with it has the better claim.
+    machine.add_domain("guest", PF)
+    assert holder_of(machine.host) == Holder("domain", "guest", None)
+
+
+@pytest.mark.parametrize(
+    ("driver", "vfio", "uses"),
+    [
+        (None, False, False),
+        ("native", False, True),
+        ("pci-stub", False, False),
+        ("xen-pciback", False, False),
+        ("vfio-pci", True, False),
+        ("qat_vfio_pci", True, False),
+        ("mlx5_vfio_pci", True, False),
+        ("myvfiodriver", False, True),
+    ],
+)
+def test_drivers(machine: Machine, driver: str | None, *, vfio: bool, uses: bool) -> None:
+    assert is_vfio_driver(driver) == vfio
+    assert uses_it_itself(driver) == uses
+    machine.add_function(PF, OTHER, driver=driver, group=7)
+    machine.open("/dev/vfio/7", pid=42)
+    expected = Holder("driver", str(driver)) if uses else None
+    assert holder_of(machine.host) == (Holder("process", "qemu-system-x86", 42) if vfio else expected)
+
+
+def test_processes_are_not_read_where_nothing_is_on_vfio(machine: Machine) -> None:
+    class Quiet(Host):
+        def names(self, path: str) -> list[str]:
+            assert path != "/proc"
+            return super().names(path)
+
+    machine.add_function(PF, OTHER, driver="native", group=7)
+    assert holder_of(Quiet(machine.root)) is not None

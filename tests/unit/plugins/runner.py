@@ -1,0 +1,72 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules run in this process, by the door that Ansible uses."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import typing as t
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
+from ansible_collections.hwaccel.virt.plugins.module_utils import _module
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+
+MODULES = "ansible_collections.hwaccel.virt.plugins.modules"
+Result = dict[str, t.Any]
+
+
+class ModuleRunner:
+    """Runs modules in this process, by the door that Ansible uses."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.machine = machine
+        self.monkeypatch = monkeypatch
+        self.capsys = capsys
+
+    def __call__(
+        self,
+        name: str,
+        options: dict[str, t.Any] | None = None,
+        *,
+        check: bool = False,
+        running: RunningHost | None = None,
+    ) -> Result:
+        """Run a module on the tree, or on a running host, and return its result."""
+        arguments = {"_ansible_check_mode": check, "_ansible_diff": True, **(options or {})}
+        if running is None:
+            arguments.setdefault("root", str(self.machine.root))
+        with self.monkeypatch.context() as patch:
+            if running is not None:
+                patch.setattr(_module, "Host", lambda _root: running)
+            # Warnings are kept for the whole process, which Ansible starts anew each time.
+            patch.setattr(warnings, "_global_warnings", type(warnings._global_warnings)())
+            patch.setattr(basic, "_ANSIBLE_ARGS", self._packed(arguments))
+            patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+            module = importlib.import_module(f"{MODULES}.{name}")
+            with pytest.raises(SystemExit) as ended:
+                module.main()
+        result = t.cast("Result", json.loads(self.capsys.readouterr().out))
+        assert ended.value.code == (1 if result.get("failed") else 0)
+        return result
+
+    @staticmethod
+    def _packed(arguments: dict[str, t.Any]) -> bytes:
+        return json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+
+    def failure(self, name: str, options: dict[str, t.Any] | None = None, **how: t.Any) -> str:
+        """Run a module that has to fail, and return its message."""
+        result = self(name, options, **how)
+        assert result.get("failed") is True
+        return str(result["msg"])
