@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, hwaccel.virt maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the disk image of an emulated host, without mounts and without loop devices.
@@ -24,9 +25,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 RECIPE = ("build_image.py", "image", "kernel")
@@ -46,13 +50,33 @@ BASE_PACKAGES = (
     "systemd-sysv",
     "udev",
 )
-BUILD_PACKAGES = ("gcc", "linux-headers-amd64", "make")
+EARLY_FILES = (
+    "etc/initramfs-tools/conf.d/emulated-host",
+    "usr/share/initramfs-tools/modules.d/emulated-host",
+)
+# Unpacked and never configured, which takes a third of the time: so what is essential is named.
+BUILD_PACKAGES = (
+    "base-files",
+    "bash",
+    "coreutils",
+    "dash",
+    "findutils",
+    "gcc",
+    "grep",
+    "linux-headers-amd64",
+    "make",
+    "mawk",
+    "sed",
+)
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 BLOCK = 4096
+FILLED_LATER = ("etc/default/grub", "boot/grub/grub.cfg")
 FIRST_SECTOR = 2048
 SECTOR = 512
 BUILD_LIMIT = 1500.0
+# Not /tmp, which is memory on Debian 13: two trees of half a gigabyte each pass through.
+ROOMY = "/var/tmp"  # noqa: S108
 GRUB_MODULES = (
     "biosdisk",
     "part_msdos",
@@ -67,7 +91,7 @@ GRUB_MODULES = (
     "test",
     "gzio",
 )
-ENABLED_UNITS = ("systemd-networkd.service", "emulated-qat.service", "emulated-first-boot.service")
+ENABLED_UNITS = ("emulated-first-boot.service", "emulated-network.service", "emulated-qat.service")
 # Nothing here is of use on a machine that lives for an hour, and each costs boot time.
 MASKED_UNITS = (
     "apt-daily-upgrade.timer",
@@ -80,9 +104,35 @@ MASKED_UNITS = (
     "grub-common.service",
     "logrotate.timer",
     "man-db.timer",
+    "modprobe@configfs.service",
+    "modprobe@drm.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "proc-sys-fs-binfmt_misc.automount",
     "serial-getty@ttyS0.service",
-    "systemd-networkd-wait-online.service",
+    "sys-fs-fuse-connections.mount",
+    "systemd-binfmt.service",
+    "systemd-creds.socket",
+    "systemd-initctl.socket",
+    "systemd-logind.service",
+    "systemd-network-generator.service",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-random-seed.service",
+    "systemd-rfkill.socket",
     "systemd-tmpfiles-clean.timer",
+    "systemd-udev-load-credentials.service",
+)
+MASKED_GENERATORS = (
+    "systemd-cryptsetup-generator",
+    "systemd-getty-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator",
+    "systemd-integritysetup-generator",
+    "systemd-rc-local-generator",
+    "systemd-ssh-generator",
+    "systemd-tpm2-generator",
+    "systemd-veritysetup-generator",
 )
 
 
@@ -105,7 +155,8 @@ class Recipe:
         text = json.dumps([self.suite, self.mirror, sorted(set(self.packages)), self.disk_mib])
         digest.update(text.encode())
         for path in recipe_files(files):
-            digest.update(f"\0{path.relative_to(files)}\0{path.stat().st_mode & 0o111:o}\0".encode())
+            mode = path.stat().st_mode & 0o111
+            digest.update(f"\0{path.relative_to(files)}\0{mode:o}\0".encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
@@ -117,47 +168,6 @@ def recipe_files(files: Path) -> list[Path]:
         top = files / name
         found += [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
     return sorted(found)
-
-
-def pad(text: str) -> bytes:
-    """Fill a text up with empty lines to exactly one block of the file system."""
-    data = text.encode()
-    if len(data) > BLOCK:
-        raise BuildError(f"{len(data)} bytes of boot loader configuration do not fit into {BLOCK}")
-    return data.ljust(BLOCK, b"\n")
-
-
-def default_grub(arguments: str) -> str:
-    """Return /etc/default/grub with these kernel arguments."""
-    return (
-        "# Made by the emulated host of hwaccel.virt. Run update-grub after a change.\n"
-        "GRUB_DEFAULT=0\n"
-        "GRUB_TIMEOUT=0\n"
-        "GRUB_DISTRIBUTOR=Debian\n"
-        'GRUB_CMDLINE_LINUX_DEFAULT=""\n'
-        f'GRUB_CMDLINE_LINUX="{arguments}"\n'
-        "GRUB_TERMINAL=serial\n"
-        'GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"\n'
-        "GRUB_DISABLE_OS_PROBER=true\n"
-        "GRUB_DISABLE_RECOVERY=true\n"
-    )
-
-
-def first_grub_cfg(kernel: str, root: str, arguments: str) -> str:
-    """Return the grub.cfg of the first boot; update-grub in the machine replaces it."""
-    return (
-        "# Of the first boot. Run update-grub to make this file from /etc/default/grub.\n"
-        "set default=0\n"
-        "set timeout=0\n"
-        "serial --unit=0 --speed=115200\n"
-        "terminal_input serial\n"
-        "terminal_output serial\n"
-        "menuentry 'Debian GNU/Linux' {\n"
-        f"  search --no-floppy --fs-uuid --set=root {root}\n"
-        f"  linux /boot/vmlinuz-{kernel} root=UUID={root} ro {arguments}\n"
-        f"  initrd /boot/initrd.img-{kernel}\n"
-        "}\n"
-    )
 
 
 def run(argv: Sequence[str | Path], *, stdin: str | None = None, limit: float = 300.0) -> str:
@@ -190,6 +200,11 @@ def wait_for(path: Path, limit: float) -> None:
         time.sleep(0.2)
 
 
+def say(text: str) -> None:
+    """Leave a line with the time in the log of this half of the build."""
+    print(time.strftime("%H:%M:%S"), text, flush=True)
+
+
 def the_kernel(root: Path) -> str:
     """Return the version of the one kernel in the tree."""
     versions = sorted(path.name for path in (root / "lib/modules").iterdir())
@@ -215,7 +230,7 @@ def install_files(root: Path, staging: Path) -> None:
 
 def settle(root: Path, root_uuid: str) -> None:
     """Write the small files that make a tree a host."""
-    (root / "etc/fstab").write_text(f"UUID={root_uuid} / ext4 errors=remount-ro,noatime 0 1\n")
+    (root / "etc/fstab").write_text(f"UUID={root_uuid} / ext4 errors=remount-ro,noatime 0 0\n")
     # No host name on disk: each machine gets its own from outside.
     (root / "etc/hostname").unlink(missing_ok=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
@@ -225,6 +240,10 @@ def settle(root: Path, root_uuid: str) -> None:
     (root / "etc/default/locale").write_text("LANG=C.UTF-8\n")
     # A machine id of its own spares the first boot its presets and its journal migration.
     (root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
+    generators = root / "etc/systemd/system-generators"
+    generators.mkdir(exist_ok=True)
+    for name in MASKED_GENERATORS:
+        (generators / name).symlink_to("/dev/null")
     marker = root / "var/lib/emulated-host/first-boot"
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
@@ -248,10 +267,10 @@ def make_disk(root: Path, disk: Path, size_mib: int, root_uuid: str) -> None:
         file.truncate(size_mib << 20)
     run(["sfdisk", "--quiet", disk], stdin=f"label: dos\nstart={FIRST_SECTOR}, type=83, bootable\n")
     blocks = ((size_mib << 20) - FIRST_SECTOR * SECTOR) // BLOCK
-    run(
-        ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-U", root_uuid, "-m", "1", "-d", root]
-        + ["-E", f"offset={FIRST_SECTOR * SECTOR},lazy_itable_init=1", str(disk), str(blocks)]
-    )
+    layout = f"offset={FIRST_SECTOR * SECTOR},lazy_itable_init=1"
+    options: list[str | Path] = ["-t", "ext4", "-b", str(BLOCK), "-m", "1", "-E", layout]
+    options += ["-U", root_uuid, "-d", root]
+    run(["mke2fs", "-q", "-F", *options, disk, str(blocks)])
     boot = (root / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
     core = (root / "boot/grub/i386-pc/core.img").read_bytes()
     if len(core) > (FIRST_SECTOR - 1) * SECTOR:
@@ -265,16 +284,16 @@ def make_disk(root: Path, disk: Path, size_mib: int, root_uuid: str) -> None:
 def block_of(disk: Path, name: str) -> int:
     """Return where on the disk the only block of a file starts, in bytes."""
     offset = FIRST_SECTOR * SECTOR
-    words = run(["debugfs", "-R", f"blocks {name}", f"{disk}?offset={offset}"]).split()
+    words = run(["debugfs", "-R", f"blocks /{name}", f"{disk}?offset={offset}"]).split()
     if len(words) != 1 or not words[0].isdigit():
-        raise BuildError(f"{name} should take one block of the disk, has {words}")
+        raise BuildError(f"/{name} should take one block of the disk, has {words}")
     return offset + int(words[0]) * BLOCK
 
 
 @contextlib.contextmanager
 def bare(root: Path, staging: Path) -> Iterator[Path]:
     """Show the tree without what mmdebstrap mounts into it (/proc, /sys, /dev)."""
-    view = Path(tempfile.mkdtemp(prefix="tree-", dir=root.parent if os.access(root.parent, os.W_OK) else staging))
+    view = Path(tempfile.mkdtemp(prefix="tree-", dir=staging.parent / "tmp"))
     run(["mount", "--bind", root, view])
     try:
         yield view
@@ -286,6 +305,7 @@ def bare(root: Path, staging: Path) -> Iterator[Path]:
 def customize(root: Path, staging: Path) -> None:
     """Turn the tree that mmdebstrap made into a disk at /emulated-host.qcow2 in it."""
     options = json.loads((staging / "options.json").read_text())
+    say("tree there")
     kernel = the_kernel(root)
     root_uuid = str(uuid.uuid4())
     install_files(root, staging)
@@ -294,39 +314,44 @@ def customize(root: Path, staging: Path) -> None:
     chroot: list[str | Path] = ["chroot", root]
     run([*chroot, "systemctl", "enable", *ENABLED_UNITS])
     run([*chroot, "systemctl", "mask", *MASKED_UNITS])
+    say("units set")
 
     grub = root / "boot/grub"
     (grub / "i386-pc").mkdir(parents=True, exist_ok=True)
     for path in (root / "usr/lib/grub/i386-pc").iterdir():
         if path.suffix in (".mod", ".lst"):
             shutil.copyfile(path, grub / "i386-pc" / path.name)
-    run(
-        [*chroot, "grub-mkimage", "-O", "i386-pc", "-p", "(hd0,msdos1)/boot/grub"]
-        + ["-o", "/boot/grub/i386-pc/core.img", *GRUB_MODULES]
-    )
-    (root / "etc/default/grub").write_bytes(pad(default_grub("console=ttyS0")))
-    (grub / "grub.cfg").write_bytes(pad(first_grub_cfg(kernel, root_uuid, "console=ttyS0")))
+    core = ["-O", "i386-pc", "-p", "(hd0,msdos1)/boot/grub", "-o", "/boot/grub/i386-pc/core.img"]
+    run([*chroot, "grub-mkimage", *core, *GRUB_MODULES])
+    # One block each, to be filled when a machine is made: its kernel arguments stand in them.
+    for name in FILLED_LATER:
+        (root / name).write_bytes(b"\n" * BLOCK)
 
     wait_for(staging / "modules.kernel", BUILD_LIMIT)
     built_for = (staging / "modules.kernel").read_text().strip()
     if built_for != kernel:
-        raise BuildError(f"the mirror has kernel {kernel} but headers for {built_for}: try again later")
+        raise BuildError(
+            f"the mirror has kernel {kernel} but headers of {built_for}: try again later"
+        )
     updates = root / "lib/modules" / kernel / "updates"
     updates.mkdir(exist_ok=True)
     for path in sorted((staging / "modules").glob("*.ko")):
         shutil.copyfile(path, updates / path.name)
+    say("modules there")
     run([*chroot, "depmod", kernel])
     clean(root)
 
     with bare(root, staging) as tree, tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
         disk = Path(scratch) / "disk.raw"
         make_disk(tree, disk, options["disk_mib"], root_uuid)
+        say("disk made")
         manifest = {
             "kernel": kernel,
             "root_uuid": root_uuid,
-            "blocks": {name: block_of(disk, name) for name in ("/etc/default/grub", "/boot/grub/grub.cfg")},
+            "blocks": {name: block_of(disk, name) for name in FILLED_LATER},
         }
         run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, root / "emulated-host.qcow2"])
+        say("disk converted")
         (root / "emulated-host.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
@@ -334,25 +359,27 @@ def compile_modules(root: Path) -> None:
     """Compile the kernel modules in the second tree, which has the headers and a compiler."""
     headers = sorted((root / "usr/src").glob("linux-headers-*-amd64"))
     if len(headers) != 1:
-        raise BuildError(f"one kernel's headers were expected, found {[path.name for path in headers]}")
+        raise BuildError(f"one kernel's headers were expected, found {len(headers)}")
+    # What update-alternatives would have made.
+    (root / "usr/bin/awk").symlink_to("mawk")
+    version = headers[0].name.removeprefix("linux-headers-")
     run(["chroot", root, "make", "-C", "/kernel", f"KDIR=/usr/src/{headers[0].name}"])
-    (root / "kernel/modules.kernel").write_text(headers[0].name.removeprefix("linux-headers-") + "\n")
+    (root / "kernel/modules.kernel").write_text(version + "\n")
 
 
 # --- outside -----------------------------------------------------------------
 
 
-def mode() -> str:
-    """Return how mmdebstrap becomes root in its tree."""
-    return "root" if os.geteuid() == 0 else "unshare"
-
-
-def mmdebstrap(recipe: Recipe, packages: Sequence[str], hooks: Sequence[str]) -> list[str]:
+def mmdebstrap(
+    recipe: Recipe, variant: str, packages: Sequence[str], hooks: Sequence[str]
+) -> list[str]:
     """Return the command that makes one tree and runs the hooks in it."""
-    argv = ["mmdebstrap", f"--mode={mode()}", "--variant=apt", "--format=null"]
+    # Without root, mmdebstrap makes itself root in a user namespace.
+    mode = "root" if os.geteuid() == 0 else "unshare"
+    argv = ["mmdebstrap", f"--mode={mode}", f"--variant={variant}", "--format=null"]
     argv += [f"--include={','.join(packages)}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
-    argv += ["--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Retries \"3\""]
+    argv += ['--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "3"']
     argv += hooks
     return [*argv, recipe.suite, "-", recipe.mirror]
 
@@ -388,56 +415,81 @@ def last_words(log: Path, count: int = 8) -> str:
     return "\n".join(wanted[-count:])
 
 
+def base_hooks(staging: Path, work: Path) -> list[str]:
+    """Return what mmdebstrap is to do with the first tree, which becomes the disk."""
+    quote = shlex.quote
+    hooks = []
+    # Before the packages, so that the initramfs is made once and small.
+    for name in EARLY_FILES:
+        source, folder = quote(str(staging / "image" / name)), quote(str(Path(name).parent))
+        hooks.append(f'--essential-hook=mkdir -p "$1"/{folder} && cp {source} "$1"/{folder}')
+    hooks.append(f'--customize-hook={this_script(staging)} customize "$1" {quote(str(staging))}')
+    for source, target in (
+        ("/emulated-host.qcow2", "disk.qcow2"),
+        ("/emulated-host.json", "tree.json"),
+        ("/etc/ssh/ssh_host_ed25519_key.pub", "host_key.pub"),
+    ):
+        hooks.append(f"--customize-hook=download {source} {quote(str(work / target))}")
+    return hooks
+
+
+def module_hooks(staging: Path) -> list[str]:
+    """Return what mmdebstrap is to do with the second tree, which compiles the modules."""
+    # A tree that is only unpacked has no later hooks than these.
+    quote = shlex.quote
+    hooks = [
+        f'--extract-hook=cp -r {quote(str(staging / "kernel"))} "$1"/kernel',
+        f'--extract-hook={this_script(staging)} compile "$1"',
+    ]
+    for name in module_names(staging / "kernel/Makefile"):
+        target = quote(str(staging / "modules" / f"{name}.ko"))
+        hooks.append(f"--extract-hook=download /kernel/{name}.ko {target}")
+    target = quote(str(staging / "modules.new"))
+    return [*hooks, f"--extract-hook=download /kernel/modules.kernel {target}"]
+
+
+def this_script(staging: Path) -> str:
+    """Return the start of a shell command that runs this script within mmdebstrap."""
+    # An interpreter in someone's home is out of reach there; Debian's own is not.
+    debian = Path("/usr/bin/python3")
+    python = str(debian) if debian.exists() else sys.executable
+    return f"{shlex.quote(python)} {shlex.quote(str(staging / 'build_image.py'))}"
+
+
+def hand_over(staging: Path) -> None:
+    """Let the first tree have the modules that the second has compiled."""
+    for path in (staging / "modules").iterdir():
+        path.chmod(0o644)
+    new = staging / "modules.new"
+    if not new.exists():
+        raise BuildError("mmdebstrap made its tree, but did not run the hooks that compile")
+    new.chmod(0o644)
+    new.rename(staging / "modules.kernel")
+
+
 def make_trees(recipe: Recipe, staging: Path, work: Path, scratch: Path) -> None:
     """Make both trees side by side; the modules go from the second into the first."""
-    quote = shlex.quote
-    script = f'{quote(sys.executable)} {quote(str(staging / "build_image.py"))}'
-    early = ("etc/initramfs-tools/conf.d/emulated-host", "usr/share/initramfs-tools/modules.d/emulated-host")
-    base_hooks = [
-        f'--essential-hook=mkdir -p "$1"/{quote(str(Path(name).parent))} && '
-        f'cp {quote(str(staging / "image" / name))} "$1"/{quote(name)}'
-        for name in early
-    ]
-    base_hooks += [
-        f'--customize-hook={script} customize "$1" {quote(str(staging))}',
-        f"--customize-hook=download /emulated-host.qcow2 {quote(str(work / 'disk.qcow2'))}",
-        f"--customize-hook=download /emulated-host.json {quote(str(work / 'tree.json'))}",
-        f"--customize-hook=download /etc/ssh/ssh_host_ed25519_key.pub {quote(str(work / 'host_key.pub'))}",
-    ]
-    modules = staging / "modules"
-    modules.mkdir()
-    build_hooks = [
-        f'--customize-hook=cp -r {quote(str(staging / "kernel"))} "$1"/kernel',
-        f'--customize-hook={script} compile "$1"',
-        *(
-            f"--customize-hook=download /kernel/{name}.ko {quote(str(modules / name))}.ko"
-            for name in module_names(staging / "kernel/Makefile")
-        ),
-        f"--customize-hook=download /kernel/modules.kernel {quote(str(staging / 'modules.new'))}",
-    ]
-    halves = {
-        "base": (sorted({*BASE_PACKAGES, *recipe.packages}), base_hooks),
-        "modules": (BUILD_PACKAGES, build_hooks),
+    (staging / "modules").mkdir()
+    base = sorted({*BASE_PACKAGES, *recipe.packages})
+    commands = {
+        "base": mmdebstrap(recipe, "apt", base, base_hooks(staging, work)),
+        "modules": mmdebstrap(recipe, "extract", BUILD_PACKAGES, module_hooks(staging)),
     }
-    running = {
-        name: start(mmdebstrap(recipe, packages, hooks), work / f"{name}.log", scratch)
-        for name, (packages, hooks) in halves.items()
-    }
+    running: dict[str, subprocess.Popen[bytes]] = {}
     end = time.monotonic() + BUILD_LIMIT
     try:
+        for name, argv in commands.items():
+            running[name] = start(argv, work / f"{name}.log", scratch)
         while running:
             for name, process in list(running.items()):
                 code = process.poll()
                 if code:
-                    log = work / f"{name}.log"
-                    raise BuildError(f"mmdebstrap ({name}) ended with {code}:\n{last_words(log)}")
+                    said = last_words(work / f"{name}.log")
+                    raise BuildError(f"mmdebstrap ({name}) ended with {code}:\n{said}")
                 if code == 0:
                     del running[name]
                     if name == "modules":
-                        for path in modules.iterdir():
-                            path.chmod(0o644)
-                        (staging / "modules.new").chmod(0o644)
-                        (staging / "modules.new").rename(staging / "modules.kernel")
+                        hand_over(staging)
             if time.monotonic() > end:
                 raise BuildError(f"the image was not built within {BUILD_LIMIT:.0f} s")
             time.sleep(0.2)
@@ -471,46 +523,51 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def build(recipe: Recipe, images: Path) -> bool:
-    """Build the image unless it is there; say whether it was built."""
+def build_in(work: Path, recipe: Recipe) -> None:
+    """Build the image in a folder that nobody takes for an image yet."""
+    scratch = Path(tempfile.mkdtemp(prefix="emulated-host-", dir=os.environ.get("TMPDIR", ROOMY)))
+    try:
+        # mmdebstrap without root works under another user id: it must get at these.
+        scratch.chmod(0o711)
+        staging, room = scratch / "staging", scratch / "tmp"
+        staging.mkdir()
+        room.mkdir()
+        room.chmod(0o1777)
+        for name in RECIPE:
+            copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy2
+            copy(HERE / name, staging / name)
+        key = work / "id_ed25519"
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "emulated-host", "-f", key])
+        shutil.copyfile(work / "id_ed25519.pub", staging / "id_ed25519.pub")
+        (staging / "options.json").write_text(json.dumps({"disk_mib": recipe.disk_mib}))
+        run(["chmod", "-R", "a+rX", staging])
+        make_trees(recipe, staging, work, room)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def build(recipe: Recipe, images: Path) -> str:
+    """Build the image unless it is there; return its key."""
     key = recipe.key()
     final = images / key
     with locked(images / f".{key}.lock"):
         if (final / "image.json").exists():
-            return False
+            return key
         for left in images.glob(f".{key}.partial-*"):
             shutil.rmtree(left)
         work = Path(tempfile.mkdtemp(prefix=f".{key}.partial-", dir=images))
-        scratch = Path(tempfile.mkdtemp(prefix="emulated-host-", dir=os.environ.get("TMPDIR", "/var/tmp")))
         began = time.monotonic()
         try:
-            staging = scratch / "staging"
-            staging.mkdir()
-            # mmdebstrap without root works under another user id: it must get at these.
-            scratch.chmod(0o711)
-            staging.chmod(0o755)
-            room = scratch / "tmp"
-            room.mkdir()
-            room.chmod(0o1777)
-            for name in RECIPE:
-                copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy2
-                copy(HERE / name, staging / name)
-            run(["chmod", "-R", "a+rX", staging])
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "emulated-host", "-f", work / "id_ed25519"])
-            shutil.copyfile(work / "id_ed25519.pub", staging / "id_ed25519.pub")
-            (staging / "options.json").write_text(json.dumps({"disk_mib": recipe.disk_mib}))
-            make_trees(recipe, staging, work, room)
+            build_in(work, recipe)
+            tree = json.loads((work / "tree.json").read_text())
+            manifest = {**tree, "key": key, "seconds": round(time.monotonic() - began, 1)}
+            (work / "disk.qcow2").chmod(0o600)
+            (work / "image.json").write_text(json.dumps(manifest, indent=2) + "\n")
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        tree = json.loads((work / "tree.json").read_text())
-        manifest = {**tree, "key": key, "seconds": round(time.monotonic() - began, 1)}
-        (work / "disk.qcow2").chmod(0o600)
-        (work / "image.json").write_text(json.dumps(manifest, indent=2) + "\n")
         work.rename(final)
-    return True
+    return key
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -546,9 +603,7 @@ def main() -> int:
         if options.command == "key":
             print(recipe_of(options).key())
         elif options.command == "build":
-            recipe = recipe_of(options)
-            made = build(recipe, options.images)
-            print(json.dumps({"key": recipe.key(), "built": made}))
+            print(build(recipe_of(options), options.images))
         elif options.command == "customize":
             customize(options.root, options.staging)
         else:

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) 2026, hwaccel.virt maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the QEMU of an emulated host, and start it anew when the guest reboots.
@@ -19,19 +20,19 @@ import fcntl
 import json
 import os
 import select
-import signal
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import build_image
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 HANDSHAKE_LIMIT = 30.0
 QUIT_LIMIT = 10.0
@@ -40,7 +41,9 @@ RESTARTS = 6
 WINDOW = 120.0
 EARLY = 3.0
 FIRST_SLOT = 0x10
+BLOCK = 4096  # of the image's file system
 PR_SET_PDEATHSIG = 1
+SSH_FAILED = 255
 
 
 class MachineError(Exception):
@@ -151,8 +154,9 @@ def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
     argv += ["-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"]
     argv += ["-chardev", f"file,id=console,append=on,path={escaped(folder / 'console.log')}"]
     argv += ["-serial", "chardev:console"]
-    disk = f"id=disk,if=none,format=qcow2,cache={machine.disk_cache},file={escaped(folder / 'disk.qcow2')}"
-    argv += ["-drive", disk, "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+    disk = f"id=disk,if=none,format=qcow2,cache={machine.disk_cache}"
+    argv += ["-drive", f"{disk},file={escaped(folder / 'disk.qcow2')}"]
+    argv += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
     net = f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
     argv += ["-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="]
     argv += ["-device", "virtio-rng-pci"]
@@ -171,9 +175,12 @@ class Qmp:
     """QEMU's control channel, over a socket that both ends were born with."""
 
     def __init__(self, channel: socket.socket) -> None:
+        """Talk over a connected socket."""
         self._channel = channel
         self._buffer = b""
         self.closed = False
+        self.spoke = False
+        self.reason = ""
 
     def fileno(self) -> int:
         """Make the object fit for select."""
@@ -184,19 +191,25 @@ class Qmp:
         with contextlib.suppress(OSError):
             self._channel.sendall(json.dumps({"execute": command}).encode() + b"\n")
 
-    def receive(self) -> list[dict[str, Any]]:
-        """Return the messages that have come in, without waiting for the next."""
+    def listen(self) -> None:
+        """Take in what QEMU has said, without waiting for more."""
         try:
             data = self._channel.recv(65536)
         except (BlockingIOError, InterruptedError):
-            return []
+            return
         except OSError:
             data = b""
-        if not data:
-            self.closed = True
-            return []
+        self.closed = not data
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [json.loads(line) for line in lines if line.strip()]
+        for line in lines:
+            self._take(json.loads(line))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "QMP" in message:
+            self.spoke = True
+            self.send("qmp_capabilities")
+        elif message.get("event") == "SHUTDOWN":
+            self.reason = str(message.get("data", {}).get("reason", ""))
 
 
 @dataclass(frozen=True)
@@ -215,17 +228,19 @@ def next_step(ending: Ending, restarts: Sequence[float], now: float) -> str:
         raise MachineError(f"QEMU ended at once with exit code {ending.code}")
     if ending.reason == "guest-reset":
         if len([moment for moment in restarts if now - moment < WINDOW]) >= RESTARTS:
-            raise MachineError(f"the guest was reset {RESTARTS} times within {WINDOW:.0f} s: it does not boot")
+            raise MachineError(f"it does not boot: {RESTARTS} resets within {WINDOW:.0f} s")
         return "restart"
     if ending.reason in ("guest-shutdown", "host-qmp-quit", "host-signal"):
         return "end"
-    raise MachineError(f"QEMU ended with exit code {ending.code} ({ending.reason or 'no reason given'})")
+    why = ending.reason or "no reason given"
+    raise MachineError(f"QEMU ended with exit code {ending.code} ({why})")
 
 
 class Supervisor:
     """Runs one machine until the guest powers off or someone asks for the end."""
 
     def __init__(self, folder: Path, ready: Callable[[], None]) -> None:
+        """Read the description in the folder; ``ready`` is called once QEMU has settled."""
         self.folder = folder
         self.machine = Machine.load(folder)
         self._ready = ready
@@ -250,7 +265,8 @@ class Supervisor:
         restarts: list[float] = []
         while True:
             ending = self._once()
-            self.log(f"QEMU ended after {ending.seconds:.0f} s: {ending.reason or 'no reason'}, code {ending.code}")
+            why = ending.reason or "no reason given"
+            self.log(f"QEMU ended after {ending.seconds:.0f} s, exit code {ending.code} ({why})")
             if self._stopping or next_step(ending, restarts, time.monotonic()) == "end":
                 return
             restarts = [*restarts[-RESTARTS:], time.monotonic()]
@@ -265,7 +281,7 @@ class Supervisor:
                     stdout=log,
                     stderr=log,
                     pass_fds=(inner.fileno(),),
-                    preexec_fn=die_with_parent,
+                    preexec_fn=die_with_parent,  # noqa: PLW1509  (one thread only)
                 )
             except OSError as error:
                 raise MachineError(f"{argv[0]} cannot be started: {error}") from error
@@ -276,7 +292,7 @@ class Supervisor:
     def _once(self) -> Ending:
         outer, inner = socket.socketpair()
         with outer, inner:
-            outer.setblocking(False)
+            outer.setblocking(False)  # noqa: FBT003  (positional only)
             began = time.monotonic()
             process = self._spawn(inner)
             inner.close()
@@ -288,35 +304,32 @@ class Supervisor:
         return Ending(reason, code, time.monotonic() - began, spoke)
 
     def _follow(self, process: subprocess.Popen[bytes], qmp: Qmp, began: float) -> tuple[str, bool]:
-        """Follow one QEMU to its end; return the reason that it gave and whether it ever spoke."""
-        reason, spoke, told, asked_at = "", False, False, 0.0
+        """Follow one QEMU to its end; return the reason it gave and whether it ever spoke."""
+        told, asked_at = False, 0.0
         while not qmp.closed:
             now = time.monotonic()
             if self._stopping and not asked_at:
                 asked_at = now
                 qmp.send("quit")
-            if asked_at and now - asked_at > QUIT_LIMIT:
-                self.log("QEMU does not quit: ending it")
-                break
-            if not spoke and now - began > HANDSHAKE_LIMIT:
+            late = asked_at and now - asked_at > QUIT_LIMIT
+            if late or (not qmp.spoke and now - began > HANDSHAKE_LIMIT):
                 self.log("QEMU does not answer: ending it")
-                break
-            if spoke and not told and now - began > EARLY:
+                return qmp.reason, qmp.spoke
+            if qmp.spoke and not told and now - began > EARLY:
                 told = True
                 self._ready()
-            readable, _, _ = select.select([qmp, self._wake_read], [], [], 1.0)
-            if self._wake_read in readable:
-                os.read(self._wake_read, 64)
-            for message in qmp.receive() if qmp in readable else []:
-                if "QMP" in message:
-                    spoke = True
-                    qmp.send("qmp_capabilities")
-                elif message.get("event") == "SHUTDOWN":
-                    reason = str(message.get("data", {}).get("reason", ""))
-        if qmp.closed:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(QUIT_LIMIT)
-        return reason, spoke
+            self._listen(qmp)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(QUIT_LIMIT)
+        return qmp.reason, qmp.spoke
+
+    def _listen(self, qmp: Qmp) -> None:
+        """Wait for a second at most, and take in what QEMU or a signal has to say."""
+        readable, _, _ = select.select([qmp.fileno(), self._wake_read], [], [], 1.0)
+        if self._wake_read in readable:
+            os.read(self._wake_read, 64)
+        if qmp.fileno() in readable:
+            qmp.listen()
 
 
 def die_with_parent() -> None:
@@ -400,6 +413,7 @@ class Teller:
     """Says one thing through a pipe, once: later words find the descriptor given to another."""
 
     def __init__(self, descriptor: int) -> None:
+        """Take over the writing end of a pipe."""
         self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def __call__(self, text: str) -> None:
@@ -411,9 +425,17 @@ class Teller:
 
 
 def start(folder: Path, limit: float) -> bool:
-    """Start a supervisor in the background; return False when one runs already."""
+    """Start a supervisor in the background, anew where the description has changed.
+
+    Returns False when one runs already, with the description of today.
+    """
+    wanted = (folder / "machine.json").read_text()
+    running = folder / "running.json"
     if held(folder):
-        return False
+        if running.exists() and running.read_text() == wanted:
+            return False
+        stop(folder, limit)
+    running.write_text(wanted)
     (folder / "qemu.log").unlink(missing_ok=True)
     read_end, write_end = os.pipe()
     if os.fork() == 0:
@@ -427,7 +449,9 @@ def start(folder: Path, limit: float) -> bool:
     os.close(write_end)
     with os.fdopen(read_end, "rb", buffering=0) as pipe:
         readable, _, _ = select.select([pipe], [], [], limit)
-        answer = pipe.read(4096).decode(errors="replace") if readable else f"it was not up within {limit:.0f} s"
+        answer = "it takes too long"
+        if readable:
+            answer = pipe.read(4096).decode(errors="replace")
     if answer != "ok":
         raise MachineError(f"the emulated host did not start: {answer or 'its supervisor died'}")
     return True
@@ -460,15 +484,37 @@ def stop(folder: Path, limit: float) -> bool:
     raise MachineError(f"the supervisor of {folder}, pid {pid}, does not end")
 
 
+def quiet(
+    argv: Sequence[str], limit: float, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep what it prints."""
+    return subprocess.run(
+        argv,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+
+
 def ssh(folder: Path, name: str, *command: str, limit: float) -> subprocess.CompletedProcess[str]:
     """Run a command in the machine."""
-    argv = ["ssh", "-F", str(folder / "ssh_config"), "-o", "ConnectTimeout=5", "-o", "BatchMode=yes"]
+    argv = [
+        "ssh",
+        "-F",
+        str(folder / "ssh_config"),
+        "-o",
+        "ConnectTimeout=5",
+        "-o",
+        "BatchMode=yes",
+    ]
+    argv += [name, *command]
     try:
-        return subprocess.run(
-            [*argv, name, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, check=False
-        )
+        return quiet(argv, limit)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(argv, 255, "", "no answer")
+        return subprocess.CompletedProcess(argv, SSH_FAILED, "", "no answer")
 
 
 def wait(folder: Path, limit: float) -> str:
@@ -478,20 +524,65 @@ def wait(folder: Path, limit: float) -> str:
     said = ""
     while (left := end - time.monotonic()) > 0:
         if held(folder) is None:
-            raise MachineError(f"the emulated host ended while it booted{last_lines(folder / 'supervisor.log', 3)}")
+            said = last_lines(folder / "supervisor.log", 3)
+            raise MachineError(f"the emulated host ended while it booted{said}")
         done = ssh(folder, name, "systemctl", "is-system-running", "--wait", limit=max(left, 1.0))
         said = done.stdout.strip() or done.stderr.strip()
         if done.stdout.strip() == "running":
             return "running"
         if done.stdout.strip() == "degraded":
-            failed = ssh(folder, name, "systemctl", "--failed", "--plain", "--no-legend", limit=20.0)
-            raise MachineError(f"the emulated host booted, but units of it failed:\n{failed.stdout.strip()}")
-        if done.returncode == 255 and "verification failed" in done.stderr:
-            raise MachineError(f"another SSH server answers on the port of the emulated host: {said}")
+            units = ("systemctl", "--failed", "--plain", "--no-legend")
+            failed = ssh(folder, name, *units, limit=20.0).stdout.strip()
+            raise MachineError(f"the emulated host booted, but units of it failed:\n{failed}")
+        if done.returncode == SSH_FAILED and "verification failed" in done.stderr:
+            raise MachineError(f"another SSH server answers on this port: {said}")
         time.sleep(0.5)
     raise MachineError(
         f"the emulated host was not up within {limit:.0f} s ({said}); the last it said:"
         f"{last_lines(folder / 'console.log', 10)}"
+    )
+
+
+def pad(text: str) -> bytes:
+    """Fill a text up with empty lines to exactly one block of the file system."""
+    data = text.encode()
+    if len(data) > BLOCK:
+        raise MachineError(
+            f"{len(data)} bytes of boot loader configuration do not fit into {BLOCK}"
+        )
+    return data.ljust(BLOCK, b"\n")
+
+
+def default_grub(arguments: str) -> str:
+    """Return /etc/default/grub with these kernel arguments."""
+    return (
+        "# Made by the emulated host of hwaccel.virt. Run update-grub after a change.\n"
+        "GRUB_DEFAULT=0\n"
+        "GRUB_TIMEOUT=0\n"
+        "GRUB_DISTRIBUTOR=Debian\n"
+        'GRUB_CMDLINE_LINUX_DEFAULT=""\n'
+        f'GRUB_CMDLINE_LINUX="{arguments}"\n'
+        "GRUB_TERMINAL=serial\n"
+        'GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"\n'
+        "GRUB_DISABLE_OS_PROBER=true\n"
+        "GRUB_DISABLE_RECOVERY=true\n"
+    )
+
+
+def first_grub_cfg(kernel: str, root: str, arguments: str) -> str:
+    """Return the grub.cfg of the first boot; update-grub in the machine replaces it."""
+    return (
+        "# Of the first boot. Run update-grub to make this file from /etc/default/grub.\n"
+        "set default=0\n"
+        "set timeout=0\n"
+        "serial --unit=0 --speed=115200\n"
+        "terminal_input serial\n"
+        "terminal_output serial\n"
+        "menuentry 'Debian GNU/Linux' {\n"
+        f"  search --no-floppy --fs-uuid --set=root {root}\n"
+        f"  linux /boot/vmlinuz-{kernel} root=UUID={root} ro {arguments}\n"
+        f"  initrd /boot/initrd.img-{kernel}\n"
+        "}\n"
     )
 
 
@@ -506,17 +597,19 @@ def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) 
     arguments = f"console=ttyS0 {arguments}".strip()
     disk = folder / "disk.qcow2"
     disk.unlink(missing_ok=True)
-    tool("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image / "disk.qcow2"), str(disk))
+    below = str(image / "disk.qcow2")
+    tool("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", below, str(disk))
     texts = {
-        "/etc/default/grub": build_image.default_grub(arguments),
-        "/boot/grub/grub.cfg": build_image.first_grub_cfg(kernel, root, arguments),
+        "etc/default/grub": default_grub(arguments),
+        "boot/grub/grub.cfg": first_grub_cfg(kernel, root, arguments),
     }
     for path, text in texts.items():
         with tempfile.NamedTemporaryFile(dir=folder) as file:
-            file.write(build_image.pad(text))
+            file.write(pad(text))
             file.flush()
             # qemu-io splits its command at blanks: give it a name without any.
-            command = f"write -q -s {Path(file.name).name} {manifest['blocks'][path]} {build_image.BLOCK}"
+            source, offset = Path(file.name).name, manifest["blocks"][path]
+            command = f"write -q -s {source} {offset} {BLOCK}"
             tool("qemu-io", "-f", "qcow2", "-c", command, "disk.qcow2", cwd=folder)
     host_key = (image / "host_key.pub").read_text().split()[:2]
     (folder / "known_hosts").write_text(f"{name} {' '.join(host_key)}\n")
@@ -530,7 +623,7 @@ def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) 
 
 def tool(*argv: str, cwd: Path | None = None) -> None:
     """Run a tool; a failure gives its own words."""
-    done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    done = quiet(argv, 60.0, cwd)
     # qemu-io says what is wrong and still ends with 0.
     if done.returncode or "error" in done.stdout.lower():
         raise MachineError(f"{argv[0]} failed: {(done.stderr + done.stdout).strip()}")
@@ -573,7 +666,8 @@ def main() -> int:
             return 0
         folder = options.folder.resolve()
         if options.command == "prepare":
-            prepare(folder, options.image, name=options.name, port=options.port, arguments=options.arguments)
+            chosen = {"name": options.name, "arguments": options.arguments}
+            prepare(folder, options.image, port=options.port, **chosen)
         elif options.command == "start":
             print("started" if start(folder, options.timeout) else "unchanged")
         elif options.command == "stop":
