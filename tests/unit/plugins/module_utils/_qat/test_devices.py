@@ -66,13 +66,6 @@ def test_what_is_not_yet_listed_is_in_the_table() -> None:
     assert set(FAMILIES) >= NOT_YET_LISTED
 
 
-def test_no_listed_qat_device_is_forgotten(listed: dict[int, str]) -> None:
-    known = {number for row in TABLE for number in (row.pf_device, row.vf_device)}
-    # "Virtual Function" of another kind and the accelerators that are not QAT carry other names.
-    named = {number for number, name in listed.items() if re.search(r"\bQAT\b", name)}
-    assert named <= known, f"in {PCI_IDS} and not in the table"
-
-
 def test_the_table_is_right() -> None:
     check_table(TABLE)
 

@@ -1,0 +1,504 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one place that touches a machine: paths, bounded reads, whole writes, commands."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils import _host
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._host import BLOCKED, Host
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# The children of Host are forked; the test runner's own threads are none of their business.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+SHORT = 0.15
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """Return the host of an empty tree."""
+    (tmp_path / "root").mkdir()
+    return Host(tmp_path / "root")
+
+
+@pytest.fixture
+def live() -> Host:
+    """Return the running machine, with little patience."""
+    return Host(read_seconds=SHORT)
+
+
+@pytest.fixture
+def stuck(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Return a maker of files that do not answer until the test ends."""
+    made: list[Path] = []
+
+    def make(name: str) -> str:
+        os.mkfifo(tmp_path / name)
+        made.append(tmp_path / name)
+        return str(tmp_path / name)
+
+    yield make
+    for path in made:
+        # Both ends at once: whoever waits for the other end goes on.
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+
+
+def left_over(folder: Path) -> list[str]:
+    """Return the temporary files of a folder."""
+    return [path.name for path in folder.iterdir() if path.name.startswith(".hwaccel-")]
+
+
+# -- paths -----------------------------------------------------------------------------------
+
+
+def test_the_running_machine(live: Host) -> None:
+    assert live.live
+    assert live.locate("/etc/passwd") == "/etc/passwd"
+    assert Host("/tmp/..").live  # noqa: S108 - a name for the root, not a file
+
+
+@pytest.mark.parametrize("name", ["//", "/.", "///"])
+def test_other_names_of_the_root_are_the_running_machine(name: str) -> None:
+    assert Host(name).live
+
+
+def test_a_link_to_the_root_is_the_running_machine(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/")
+    assert Host(tmp_path / "link").live
+
+
+def test_a_tree_is_not_the_running_machine(host: Host) -> None:
+    assert not host.live
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("/etc/x", "etc/x"),
+        ("/", ""),
+        ("//etc//./x", "etc/x"),
+        ("/../../etc/x", "etc/x"),
+        ("/etc/../../../x", "x"),
+        ("/absolute/x", "etc/x"),
+        ("/upwards/x", "etc/x"),
+        ("/sub/relative/x", "etc/x"),
+        ("/etc/up/x", "x"),
+        ("/chain/x", "etc/x"),
+        ("/etc/file", "etc/real"),
+        ("/etc/dangling", "nowhere/at/all"),
+    ],
+)
+def test_links_never_lead_out(host: Host, path: str, inside: str) -> None:
+    root = Path(host.root)
+    (root / "etc").mkdir()
+    (root / "sub").mkdir()
+    (root / "absolute").symlink_to("/etc")
+    (root / "upwards").symlink_to("../../../../../../../../etc")
+    (root / "sub/relative").symlink_to("../etc")
+    (root / "etc/up").symlink_to("..")
+    (root / "chain").symlink_to("/absolute")
+    (root / "etc/file").symlink_to("/etc/real")
+    (root / "etc/dangling").symlink_to("/nowhere/at/all")
+    assert host.locate(path) == str(root / inside).rstrip("/")
+
+
+def test_the_last_link_is_kept_when_asked(host: Host) -> None:
+    root = Path(host.root)
+    (root / "folder").symlink_to("/real")
+    (root / "real").mkdir()
+    (root / "real/link").symlink_to("/etc/passwd")
+    assert host.locate("/folder/link", follow=False) == str(root / "real/link")
+    assert host.link_target("/folder/link") == "/etc/passwd"
+    assert host.link_name("/folder/link") == "passwd"
+    assert host.link_target("/real") is None
+    assert host.link_name("/nowhere") is None
+
+
+def test_a_loop_of_links(host: Host) -> None:
+    root = Path(host.root)
+    (root / "a").symlink_to("b")
+    (root / "b").symlink_to("a")
+    with pytest.raises(HostError) as caught:
+        host.read_bytes("/a")
+    assert caught.value.number == errno.ELOOP
+    assert "/a" in str(caught.value)
+    assert host.link_target("/a") == "b"
+
+
+def test_a_loop_of_links_leads_to_nothing(host: Host, live: Host) -> None:
+    loop = Path(host.root) / "a"
+    loop.symlink_to("a")
+    assert not live.exists(str(loop))
+    assert not host.exists("/a")
+
+
+def test_nothing_outside_is_seen(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("outside")
+    (Path(host.root) / "link").symlink_to(tmp_path / "secret")
+    (Path(host.root) / "up").symlink_to("../secret")
+    assert host.read_text("/link") is None
+    assert host.read_text("/up") is None
+    assert host.read_text("/../secret") is None
+    assert not host.exists("/link")
+
+
+def test_nothing_outside_is_written(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (Path(host.root) / "etc").symlink_to(tmp_path / "outside")
+    host.write_file("/etc/x", b"inside", 0o644)
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert host.read_bytes("/etc/x") == b"inside"
+
+
+def test_canonical_paths(host: Host, tmp_path: Path, live: Host) -> None:
+    root = Path(host.root)
+    (root / "sys").mkdir()
+    (root / "link").symlink_to("/sys")
+    assert host.canonical("/link/x") == "/sys/x"
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    assert live.canonical(str(tmp_path / "link")) == os.path.realpath(root)
+
+
+def test_device_numbers(live: Host, host: Host, tmp_path: Path) -> None:
+    (tmp_path / "null").symlink_to(os.devnull)
+    assert live.device_number(str(tmp_path / "null")) == os.stat(os.devnull).st_rdev  # noqa: PTH116
+    assert live.device_number(str(tmp_path)) is None
+    assert host.device_number("/dev/null") is None
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def test_reading(host: Host) -> None:
+    root = Path(host.root)
+    (root / "value").write_bytes(b"  16 \n")
+    (root / "bytes").write_bytes(b"a\xff\r\n")
+    assert host.read_bytes("/bytes") == b"a\xff\r\n"
+    assert host.read_text("/bytes") == "a\udcff\r\n"
+    assert host.attribute("/value") == "16"
+    assert host.names("/") == ["bytes", "value"]
+    assert host.exists("/value")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/value/below"])
+def test_what_is_not_there(host: Host, path: str) -> None:
+    (Path(host.root) / "value").write_text("16")
+    assert host.read_bytes(path) is None
+    assert host.read_text(path) is None
+    assert host.attribute(path) is None
+    assert host.names(path) == []
+    assert not host.exists(path)
+
+
+def test_a_folder_is_no_file(host: Host) -> None:
+    with pytest.raises(HostError, match=r"cannot read /: Is a directory \(EISDIR\)"):
+        host.read_bytes("/")
+
+
+def test_a_folder_that_may_not_be_listed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(errno.EACCES, "no", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(HostError, match=r"cannot list /etc: .*EACCES"):
+        host.names("/etc")
+
+
+def test_guarded_reads(live: Host, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("16\n")
+    paths = [str(tmp_path / name) for name in ("a", "missing")]
+    assert live.guarded_attributes(paths) == dict(zip(paths, ["16", None]))
+    assert live.guarded_attributes([]) == {}
+
+
+@pytest.mark.parametrize("order", [("stuck", "a", "b"), ("a", "stuck", "b"), ("a", "b", "stuck")])
+def test_a_read_that_does_not_answer_keeps_none_of_the_others(
+    live: Host, tmp_path: Path, stuck: Callable[[str], str], order: tuple[str, ...]
+) -> None:
+    stuck("stuck")
+    (tmp_path / "a").write_text("1\n")
+    (tmp_path / "b").write_text("2\n")
+    begin = time.monotonic()
+    found = live.guarded_attributes([str(tmp_path / name) for name in order])
+    assert time.monotonic() - begin < 20 * SHORT
+    assert {Path(path).name: value for path, value in found.items()} == {
+        "stuck": BLOCKED,
+        "a": "1",
+        "b": "2",
+    }
+    assert repr(BLOCKED) == "<blocked>"
+
+
+def test_a_guarded_read_that_fails(live: Host, tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        live.guarded_attributes([str(tmp_path)])
+    assert caught.value.number == errno.EISDIR
+    assert not isinstance(caught.value, BlockedError)
+
+
+def test_a_guarded_read_leaves_no_child_and_no_descriptor(live: Host, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    live.guarded_attributes([str(tmp_path / "a")])
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    live.guarded_attributes([str(tmp_path / "a")])
+    assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    with contextlib.suppress(ChildProcessError):
+        assert os.waitpid(-1, os.WNOHANG) == (0, 0)
+
+
+def test_a_tree_is_read_without_a_child(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path(host.root) / "a").write_text("1\n")
+    monkeypatch.delattr(os, "fork")
+    assert host.guarded_attributes(["/a", "/b"]) == {"/a": "1", "/b": None}
+
+
+# -- devices ---------------------------------------------------------------------------------
+
+
+def test_writing_an_attribute(live: Host, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("0\n")
+    live.write_attribute(str(tmp_path / "a"), "16", seconds=5)
+    # Not truncated: an attribute takes a write as a whole.
+    assert (tmp_path / "a").read_text() == "16"
+
+
+def test_a_write_that_does_not_answer(live: Host, stuck: Callable[[str], str]) -> None:
+    path = stuck("sriov_numvfs")
+    with pytest.raises(BlockedError) as caught:
+        live.write_attribute(path, "0", seconds=SHORT)
+    assert path in str(caught.value)
+    assert "did not end within 0.15 s" in str(caught.value)
+    assert caught.value.number == errno.EBUSY
+
+
+def test_a_write_that_fails_carries_the_errno(live: Host, tmp_path: Path) -> None:
+    for path, number in ((tmp_path, errno.EISDIR), (tmp_path / "gone", errno.ENOENT)):
+        with pytest.raises(HostError) as caught:
+            live.write_attribute(str(path), "7", seconds=5)
+        assert caught.value.number == number
+        assert f"cannot write '7' to {path}: " in str(caught.value)
+        assert errno.errorcode[number] in str(caught.value)
+    # An attribute is never made.
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_read_only_attribute_of_the_kernel(live: Host) -> None:
+    path = Path("/proc/sys/kernel/osrelease")
+    with pytest.raises(HostError) as caught:
+        live.write_attribute(str(path), path.read_text().strip(), seconds=5)
+    assert caught.value.number in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def test_what_the_kernel_answers_to_the_write_itself(live: Host) -> None:
+    with pytest.raises(HostError) as caught:
+        live.write_attribute("/dev/full", "1", seconds=5)
+    assert caught.value.number == errno.ENOSPC
+
+
+def test_devices_of_a_tree_are_not_written(host: Host) -> None:
+    (Path(host.root) / "a").write_text("0\n")
+    with pytest.raises(HostError, match="devices are not written below"):
+        host.write_attribute("/a", "1", seconds=5)
+    assert (Path(host.root) / "a").read_text() == "0\n"
+
+
+# -- files -----------------------------------------------------------------------------------
+
+
+def test_a_new_file_gets_its_mode_and_its_folder(host: Host) -> None:
+    host.write_file("/etc/new/x", b"content", 0o640)
+    place = Path(host.root) / "etc/new/x"
+    assert place.read_bytes() == b"content"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o640
+    assert left_over(place.parent) == []
+
+
+def test_an_old_file_keeps_its_mode(host: Host) -> None:
+    place = Path(host.root) / "x"
+    place.write_bytes(b"old")
+    place.chmod(0o604)
+    inode = place.stat().st_ino
+    host.write_file("/x", b"new", 0o640)
+    assert place.read_bytes() == b"new"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o604
+    assert place.stat().st_ino != inode
+
+
+def test_an_old_file_keeps_its_owner_and_context(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(host.root) / "x"
+    place.write_bytes(b"old")
+    given: list[tuple[object, ...]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: place.stat().st_uid + 1)
+    monkeypatch.setattr(os, "chown", lambda _path, *ids: given.append(ids))
+    monkeypatch.setattr(os, "getxattr", lambda path, name: f"{path} {name}".encode())
+    monkeypatch.setattr(os, "setxattr", lambda _path, *value: given.append(value))
+    host.write_file("/x", b"new", 0o640)
+    assert given == [
+        (place.stat().st_uid, place.stat().st_gid),
+        ("security.selinux", f"{place} security.selinux".encode()),
+    ]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_link_stays_one(host: Host, live: Host, *, running: bool) -> None:
+    root = Path(host.root)
+    (root / "real").write_bytes(b"old")
+    (root / "link").symlink_to("real")
+    if running:
+        live.write_file(str(root / "link"), b"new", 0o644)
+    else:
+        host.write_file("/link", b"new", 0o644)
+    assert (root / "real").read_bytes() == b"new"
+    assert (root / "link").is_symlink()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(host.root) / "x"
+    place.write_bytes(b"old")
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HostError, match=r"cannot write /x: .*ENOSPC") as caught:
+        host.write_file("/x", b"new", 0o644)
+    assert caught.value.number == errno.ENOSPC
+    assert place.read_bytes() == b"old"
+    assert left_over(place.parent) == []
+
+
+def test_a_folder_in_the_place_of_a_file(host: Host) -> None:
+    (Path(host.root) / "x/y").mkdir(parents=True)
+    with pytest.raises(HostError, match="cannot write /x"):
+        host.write_file("/x", b"new", 0o644)
+    assert left_over(Path(host.root)) == []
+
+
+def test_a_file_in_the_place_of_a_folder(host: Host) -> None:
+    (Path(host.root) / "x").write_bytes(b"old")
+    with pytest.raises(HostError, match="cannot write /x/y"):
+        host.write_file("/x/y", b"new", 0o644)
+    assert (Path(host.root) / "x").read_bytes() == b"old"
+
+
+def test_removing(host: Host) -> None:
+    root = Path(host.root)
+    (root / "x").write_bytes(b"old")
+    (root / "link").symlink_to("x")
+    host.remove_file("/link")
+    assert [path.name for path in root.iterdir()] == ["x"]
+    host.remove_file("/x")
+    host.remove_file("/x")
+    host.remove_file("/nowhere/x")
+    assert list(root.iterdir()) == []
+
+
+def test_removing_what_is_no_file(host: Host) -> None:
+    (Path(host.root) / "x").mkdir()
+    with pytest.raises(HostError, match="cannot remove /x"):
+        host.remove_file("/x")
+
+
+# -- commands --------------------------------------------------------------------------------
+
+
+def test_a_command_speaks_english(live: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("KEPT", "yes")
+    assert live.run(["sh", "-c", "echo $LC_ALL $LANGUAGE $KEPT"]) == "C C yes\n"
+
+
+def test_a_command_has_no_shell_and_no_input(live: Host) -> None:
+    assert live.run(["echo", "$HOME; *"]) == "$HOME; *\n"
+    assert live.run(["cat"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "told"), [("echo no >&2; exit 3", "no"), ("echo only out; exit 3", "only out")]
+)
+def test_a_command_that_fails(live: Host, script: str, told: str) -> None:
+    with pytest.raises(HostError) as caught:
+        live.run(["sh", "-c", script])
+    assert str(caught.value) == f"sh -c {script} failed with status 3: {told}"
+
+
+def test_a_command_that_does_not_end(live: Host) -> None:
+    begin = time.monotonic()
+    with pytest.raises(BlockedError, match=r"sleep 5 did not end within 0\.15 s") as caught:
+        live.run(["sleep", "5"], seconds=SHORT)
+    assert time.monotonic() - begin < 3
+    assert caught.value.number == errno.ETIMEDOUT
+
+
+def test_a_command_that_is_not_there(live: Host) -> None:
+    with pytest.raises(HostError, match="cannot run hwaccel-no-such-command: ") as caught:
+        live.run(["hwaccel-no-such-command"])
+    assert caught.value.number == errno.ENOENT
+
+
+def test_a_command_that_prints_bytes_of_no_encoding(live: Host) -> None:
+    assert live.run(["printf", r"a\377"]).startswith("a")
+
+
+def test_no_commands_for_a_tree(host: Host) -> None:
+    with pytest.raises(HostError, match="true: commands are not run for the tree"):
+        host.run(["true"])
+
+
+# -- lock ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "lock"
+    monkeypatch.setattr(_host, "_LOCK", str(path))
+    return path
+
+
+def test_two_runs_wait_for_each_other(live: Host, lock_file: Path) -> None:
+    with live.lock():
+        assert stat.S_IMODE(lock_file.stat().st_mode) == 0o600
+        with pytest.raises(BlockedError, match="another run"), live.lock(seconds=0):
+            pytest.fail("two runs at once")
+    with live.lock(seconds=0):
+        pass
+
+
+def test_the_lock_is_freed_after_an_error(live: Host, lock_file: Path) -> None:
+    with pytest.raises(KeyError), live.lock():
+        raise KeyError
+    with lock_file.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_tree_needs_no_lock(host: Host, lock_file: Path) -> None:
+    with host.lock():
+        assert not lock_file.exists()
+
+
+def test_a_lock_that_cannot_be_made(
+    live: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_host, "_LOCK", str(tmp_path / "gone/lock"))
+    with pytest.raises(HostError, match="cannot open"), live.lock():
+        pytest.fail("no lock")

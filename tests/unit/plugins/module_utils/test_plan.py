@@ -1,0 +1,280 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans: shown as they will be, made in order, and what a failure half way leaves."""
+
+from __future__ import annotations
+
+import errno
+import stat
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
+    AttributeWrite,
+    Change,
+    Command,
+    FileChange,
+    Plan,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+COUNT = "/sys/bus/pci/devices/0000:01:00.0/sriov_numvfs"
+
+
+class Recorder(Host):
+    """A running host that notes what is done to it, and fails where it is told to."""
+
+    def __init__(self, root: Path, *, failing: dict[str, int] | None = None) -> None:
+        super().__init__(root)
+        self.recording = Host(root)
+        self.live = True
+        self.done: list[str] = []
+        self.failing = failing or {}
+
+    def locate(self, path: str, *, follow: bool = True) -> str:
+        return self.recording.locate(path, follow=follow)
+
+    def _do(self, what: str) -> None:
+        number = self.failing.get(what)
+        if number is not None:
+            kind = BlockedError if number == errno.ETIMEDOUT else HostError
+            raise kind(f"{what} failed", number)
+        self.done.append(what)
+
+    def write_attribute(self, path: str, value: str, *, seconds: float) -> None:
+        assert seconds > 0
+        self._do(f"{path.rsplit('/', 1)[-1]}={value}")
+
+    def write_file(self, path: str, content: bytes, mode: int) -> None:
+        self._do(f"write {path}")
+        super().write_file(path, content, mode)
+
+    def remove_file(self, path: str) -> None:
+        self._do(f"remove {path}")
+        super().remove_file(path)
+
+    def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
+        assert seconds > 0
+        self._do(" ".join(command))
+        return ""
+
+
+def count(value: int, before: int | None, **more: t.Any) -> AttributeWrite:
+    told = None if before is None else str(before)
+    return AttributeWrite("0000:01:00.0", COUNT, str(value), told, **more)
+
+
+RULE = FileChange("/etc/rule", None, b"new\n")
+RECORD = FileChange("/var/record", None, b"{}\n", mode=0o600, shown=False)
+
+
+# -- shown -----------------------------------------------------------------------------------
+
+
+def test_nothing_to_do() -> None:
+    assert not Plan()
+    assert Plan().diff() == []
+    assert Plan().pending_writes() == []
+    assert Plan().pending_commands() == []
+
+
+def test_a_record_alone_is_no_change_and_not_shown() -> None:
+    plan = Plan((RECORD,))
+    assert not plan
+    assert plan.diff() == []
+
+
+@pytest.mark.parametrize("change", [RULE, count(1, 0), Command(("true",))])
+def test_anything_else_is_a_change(change: Change) -> None:
+    assert Plan((RECORD, change))
+
+
+def test_writes_to_one_attribute_fold_into_first_and_last() -> None:
+    plan = Plan((count(0, 4), count(16, 4)))
+    assert plan.diff() == [
+        {
+            "before_header": "devices",
+            "after_header": "devices",
+            "before": "0000:01:00.0 sriov_numvfs: 4\n",
+            "after": "0000:01:00.0 sriov_numvfs: 16\n",
+        },
+    ]
+    assert plan.pending_writes() == [
+        {"path": COUNT, "value": "0"},
+        {"path": COUNT, "value": "16"},
+    ]
+
+
+def test_there_and_back_shows_nothing() -> None:
+    assert Plan((count(0, 16), count(16, 16))).diff() == []
+
+
+def test_what_is_read_after_a_write_may_be_another_value() -> None:
+    (entry,) = Plan((count(4, None, after="16"),)).diff()
+    assert entry["before"] == "0000:01:00.0 sriov_numvfs: \n"
+    assert entry["after"] == "0000:01:00.0 sriov_numvfs: 16\n"
+
+
+def test_devices_are_shown_sorted_then_files_in_order() -> None:
+    other = AttributeWrite("0000:00:02.0", "/sys/x/state", "up", "down")
+    plan = Plan((FileChange("/etc/z", b"a\xff", None), count(1, 0), other, RULE))
+    assert [entry["before_header"] for entry in plan.diff()] == ["devices", "/etc/z", "(no file)"]
+    assert plan.diff()[0]["before"].splitlines() == [
+        "0000:00:02.0 state: down",
+        "0000:01:00.0 sriov_numvfs: 0",
+    ]
+    assert plan.diff()[1] == {
+        "before_header": "/etc/z",
+        "after_header": "(no file)",
+        "before": "a\\xff",
+        "after": "",
+    }
+    assert plan.diff()[2]["after_header"] == "/etc/rule"
+    assert plan.diff()[2]["after"] == "new\n"
+
+
+def test_one_plan_after_another() -> None:
+    plan = Plan((RULE,), ("one",)).and_then(Plan((RECORD,), ("two",)))
+    assert plan == Plan((RULE, RECORD), ("one", "two"))
+
+
+# -- made ------------------------------------------------------------------------------------
+
+
+def test_changes_are_made_in_order(tmp_path: Path) -> None:
+    host = Recorder(tmp_path)
+    Plan((RECORD, count(0, 4), RULE, Command(("udevadm", "control", "-R")), count(16, 4))).apply(
+        host
+    )
+    assert host.done == [
+        "write /var/record",
+        "sriov_numvfs=0",
+        "write /etc/rule",
+        "udevadm control -R",
+        "sriov_numvfs=16",
+    ]
+    assert (tmp_path / "etc/rule").read_bytes() == b"new\n"
+    assert stat.S_IMODE((tmp_path / "var/record").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "etc/rule").stat().st_mode) == 0o644
+
+
+def test_below_another_root_files_alone_are_made(tmp_path: Path) -> None:
+    plan = Plan((count(1, 0), RULE, Command(("true",))))
+    plan.apply(Host(tmp_path))
+    assert [path.name for path in tmp_path.rglob("*")] == ["etc", "rule"]
+    assert plan.pending_writes() == [{"path": COUNT, "value": "1"}]
+    assert plan.pending_commands() == [["true"]]
+
+
+def failing(tmp_path: Path, plan: Plan, **how: int) -> tuple[HostError, Recorder]:
+    host = Recorder(tmp_path, failing={key.replace("__", "="): how[key] for key in how})
+    with pytest.raises(HostError) as caught:
+        plan.apply(host)
+    return caught.value, host
+
+
+def test_a_failure_puts_files_back_and_tells_what_was_done(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/kept").write_bytes(b"old\n")
+    (tmp_path / "etc/gone").write_bytes(b"old\n")
+    changes = (
+        FileChange("/etc/kept", b"old\n", b"new\n"),
+        FileChange("/etc/gone", b"old\n", None),
+        RULE,
+        AttributeWrite("0000:01:00.0", "/sys/x/autoprobe", "0", "1"),
+        count(16, 0),
+        FileChange("/etc/never", None, b"never"),
+    )
+    error, host = failing(tmp_path, Plan(changes), sriov_numvfs__16=errno.EIO)
+    assert str(error) == (
+        "sriov_numvfs=16 failed. Already done and left as it is: 0000:01:00.0 autoprobe=0"
+    )
+    assert error.number == errno.EIO
+    assert (tmp_path / "etc/kept").read_bytes() == b"old\n"
+    assert (tmp_path / "etc/gone").read_bytes() == b"old\n"
+    assert not (tmp_path / "etc/rule").exists()
+    assert not (tmp_path / "etc/never").exists()
+    # The last one made is the first one undone.
+    assert host.done[-3:] == ["remove /etc/rule", "write /etc/gone", "write /etc/kept"]
+
+
+def test_a_removed_file_comes_back_with_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "rule").write_bytes(b"old\n")
+    (tmp_path / "rule").chmod(0o600)
+    plan = Plan((FileChange("/rule", b"old\n", None), count(16, 0)))
+    failing(tmp_path, plan, sriov_numvfs__16=errno.EIO)
+    assert stat.S_IMODE((tmp_path / "rule").stat().st_mode) == 0o600
+
+
+def test_a_record_goes_back_when_no_device_was_changed(tmp_path: Path) -> None:
+    error, _ = failing(tmp_path, Plan((RECORD, count(16, 0))), sriov_numvfs__16=errno.EIO)
+    assert "Already done" not in str(error)
+    assert not (tmp_path / "var/record").exists()
+
+
+def test_a_record_stays_once_a_device_was_changed(tmp_path: Path) -> None:
+    plan = Plan((RECORD, count(0, 4), RULE, count(16, 4)))
+    failing(tmp_path, plan, sriov_numvfs__16=errno.EIO)
+    assert (tmp_path / "var/record").read_bytes() == b"{}\n"
+    assert not (tmp_path / "etc/rule").exists()
+
+
+def test_what_cannot_be_undone_is_told(tmp_path: Path) -> None:
+    host = Recorder(
+        tmp_path,
+        failing={"sriov_numvfs=16": errno.EIO, "remove /etc/rule": errno.EROFS},
+    )
+    with pytest.raises(HostError) as caught:
+        Plan((FileChange("/etc/a", None, b"a"), RULE, count(16, 0))).apply(host)
+    assert "sriov_numvfs=16 failed. and could not be undone: remove /etc/rule failed" in str(
+        caught.value
+    )
+    assert not (tmp_path / "etc/a").exists()
+
+
+def test_the_kind_of_an_error_is_kept(tmp_path: Path) -> None:
+    error, _ = failing(tmp_path, Plan((RULE, count(0, 1))), sriov_numvfs__0=errno.ETIMEDOUT)
+    assert isinstance(error, BlockedError)
+    assert error.number == errno.ETIMEDOUT
+    assert not (tmp_path / "etc/rule").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EACCES, "become root"),
+        (errno.EBUSY, "crypto users"),
+        (errno.EPERM, "lockdown"),
+        (errno.EROFS, "read-only"),
+        (errno.ENOENT, "the device is gone"),
+        (errno.ENODEV, "the device is gone"),
+    ],
+)
+def test_remedies_by_errno(tmp_path: Path, number: int, hint: str) -> None:
+    error, _ = failing(tmp_path, Plan((count(0, 1),)), sriov_numvfs__0=number)
+    assert str(error).startswith("sriov_numvfs=0 failed; ")
+    assert hint in str(error)
+
+
+def test_a_remedy_of_the_attribute_comes_before_the_general_one(tmp_path: Path) -> None:
+    write = count(0, 1, hints={errno.EBUSY: "ask its owner"})
+    error, _ = failing(tmp_path, Plan((write,)), sriov_numvfs__0=errno.EBUSY)
+    assert str(error) == "sriov_numvfs=0 failed; ask its owner"
+
+
+def test_an_error_without_a_remedy(tmp_path: Path) -> None:
+    error, _ = failing(tmp_path, Plan((count(0, 1),)), sriov_numvfs__0=errno.EIO)
+    assert str(error) == "sriov_numvfs=0 failed"
+
+
+def test_a_command_that_fails_undoes_files(tmp_path: Path) -> None:
+    error, _ = failing(tmp_path, Plan((RULE, Command(("update-grub",)))), **{"update-grub": 0})
+    assert str(error) == "update-grub failed"
+    assert not (tmp_path / "etc/rule").exists()
