@@ -81,6 +81,9 @@ static u32 dress_dword(const struct qat_port *port, bool pf, int where, u32 valu
 		return QAT_CLASS << 8 | family->revision;
 	case PCI_SUBSYSTEM_VENDOR_ID:
 		return PCI_VENDOR_ID_INTEL;
+	case PCI_INTERRUPT_LINE:
+		/* A VF has no INTx pin; VFIO calls QEMU's a hardware bug. */
+		return pf ? value : value & ~0xff00u;
 	}
 	if (!pf)
 		return value;

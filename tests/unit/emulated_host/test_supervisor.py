@@ -1,0 +1,230 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The supervisor: what it makes of a description, and how it follows a QEMU that is a script."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from types import ModuleType
+
+SCRIPT = Path(__file__).resolve().parents[3] / "roles/emulated_host/files/supervisor.py"
+
+# Speaks as much QMP as the supervisor hears, and does what the next line of `acts` says.
+FAKE = """#!{python}
+import json, pathlib, re, socket, sys, time
+here = pathlib.Path({folder!r})
+act, _, rest = (here / "acts").read_text().partition("\\n")
+(here / "acts").write_text(rest)
+with (here / "runs").open("a") as file:
+    file.write(act + "\\n")
+if act == "die":
+    sys.exit("no such device")
+fd = int(re.search(r"id=qmp,fd=([0-9]+)", " ".join(sys.argv)).group(1))
+channel = socket.socket(fileno=fd)
+channel.settimeout(20)
+channel.sendall(b'{{"QMP": {{}}}}\\n')
+channel.recv(4096)
+def shut(reason):
+    event = {{"event": "SHUTDOWN", "data": {{"reason": reason}}}}
+    channel.sendall(json.dumps(event).encode() + b"\\n")
+    sys.exit(0)
+if act == "crash":
+    sys.exit(7)
+if act == "deaf":
+    time.sleep(60)
+if act != "serve":
+    shut(act)
+while b"quit" not in channel.recv(4096):
+    pass
+shut("host-qmp-quit")
+"""
+
+DESCRIPTION: dict[str, object] = {
+    "name": "rehearsal",
+    "ssh_port": 2222,
+    "memory_mib": 1024,
+    "cpus": 2,
+    "pfs": [{"family": "c62x", "vfs": 16}, {"family": "c62x", "vfs": 8}],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fake = tmp_path / "qemu"
+    fake.write_text(FAKE.format(python=sys.executable, folder=str(tmp_path)))
+    fake.chmod(0o755)
+    (tmp_path / "machine.json").write_text(json.dumps({**DESCRIPTION, "qemu": str(fake)}))
+    return tmp_path
+
+
+def call(*words: object) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, str(SCRIPT), *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def acts(folder: Path, *names: str) -> None:
+    (folder / "acts").write_text("".join(f"{name}\n" for name in names))
+
+
+def runs(folder: Path) -> list[str]:
+    return (folder / "runs").read_text().split()
+
+
+def test_a_guest_that_resets_gets_a_new_qemu_and_one_that_powers_off_none(folder: Path) -> None:
+    acts(folder, "guest-reset", "guest-reset", "guest-shutdown", "serve")
+    call("run", folder)
+    assert runs(folder) == ["guest-reset", "guest-reset", "guest-shutdown"]
+    assert not (folder / "supervisor.pid").exists()
+
+
+def test_a_guest_that_resets_all_the_time_is_given_up(folder: Path) -> None:
+    acts(folder, *["guest-reset"] * 20)
+    assert "it does not boot" in call("run", folder).stdout
+    assert len(runs(folder)) == 7
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [("die", "at once with exit code 1\nno such device"), ("crash", "ended with exit code 7")],
+)
+def test_a_qemu_that_fails_is_reported_with_its_own_words(
+    folder: Path, act: str, words: str
+) -> None:
+    acts(folder, act)
+    done = call("start", folder)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert runs(folder) == [act]
+
+
+def test_a_qemu_that_is_not_there_is_named(folder: Path) -> None:
+    (folder / "machine.json").write_text(json.dumps({**DESCRIPTION, "qemu": "/no/such/qemu"}))
+    assert "/no/such/qemu cannot be started" in call("start", folder).stderr
+
+
+def test_start_and_stop_do_nothing_twice(folder: Path) -> None:
+    acts(folder, "serve", "serve")
+    assert call("start", folder).stdout == "started\n"
+    assert call("start", folder).stdout == "unchanged\n"
+    assert call("status", folder).stdout == "running\n"
+    assert call("stop", folder).stdout == "stopped\n"
+    assert call("stop", folder).stdout == "unchanged\n"
+    assert runs(folder) == ["serve"]
+
+
+def test_another_description_starts_the_machine_anew(folder: Path) -> None:
+    acts(folder, "serve", "serve")
+    assert call("start", folder).stdout == "started\n"
+    description = json.loads((folder / "machine.json").read_text())
+    (folder / "machine.json").write_text(json.dumps({**description, "cpus": 1}))
+    assert call("start", folder).stdout == "started\n"
+    assert call("stop", folder).stdout == "stopped\n"
+    assert runs(folder) == ["serve", "serve"]
+
+
+def test_a_supervisor_that_is_killed_takes_its_qemu_along(folder: Path) -> None:
+    acts(folder, "serve")
+    call("start", folder)
+    qemu = int((folder / "qemu.pid").read_text())
+    os.kill(int((folder / "supervisor.pid").read_text()), 9)
+    for _ in range(100):
+        if (
+            not Path(f"/proc/{qemu}/cmdline").exists()
+            or not Path(f"/proc/{qemu}/cmdline").read_bytes()
+        ):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("QEMU outlived its supervisor")
+    assert call("status", folder).stdout == "stopped\n"
+
+
+def test_a_pid_file_that_was_left_is_nobody(folder: Path, supervisor: ModuleType) -> None:
+    (folder / "supervisor.pid").write_text(f"{os.getpid()}\n")
+    assert supervisor.held(folder) is None
+    assert call("stop", folder).stdout == "unchanged\n"
+
+
+def test_stopping_a_folder_that_is_gone_is_no_fault(tmp_path: Path) -> None:
+    assert call("stop", tmp_path / "gone").stdout == "unchanged\n"
+
+
+def test_a_broken_description_names_its_file(tmp_path: Path, supervisor: ModuleType) -> None:
+    (tmp_path / "machine.json").write_text('{"name": "x"}')
+    with pytest.raises(supervisor.MachineError, match=r"machine\.json cannot be read"):
+        supervisor.Machine.load(tmp_path)
+
+
+def test_the_modules_inside_are_told_what_they_play(folder: Path, supervisor: ModuleType) -> None:
+    machine = supervisor.Machine.load(folder)
+    assert supervisor.modprobe_options(machine) == (
+        "options qat_emulation ports=0000:00:10.0/c62x,0000:00:11.0/c62x\n"
+        "options qat_c62x ignore_vf_count=Y\n"
+    )
+
+
+def test_the_description_goes_in_as_a_credential(folder: Path, supervisor: ModuleType) -> None:
+    machine = supervisor.Machine.load(folder)
+    argv = supervisor.qemu_argv(machine, folder, 9)
+    given = [word.partition("credential.binary:")[2] for word in argv if "credential" in word]
+    values = {
+        name: base64.b64decode(value).decode()
+        for name, _, value in (word.partition("=") for word in given)
+    }
+    assert values == {
+        "system.hostname": "rehearsal",
+        "emulated-host.modprobe": supervisor.modprobe_options(machine),
+    }
+
+
+def test_only_the_loopback_address_leads_in(folder: Path, supervisor: ModuleType) -> None:
+    argv = supervisor.qemu_argv(supervisor.Machine.load(folder), folder, 9)
+    assert [word for word in argv if "hostfwd" in word] == [
+        "user,id=net,hostfwd=tcp:127.0.0.1:2222-:22"
+    ]
+
+
+def test_each_pf_has_a_root_port_and_its_vfs(folder: Path, supervisor: ModuleType) -> None:
+    argv = supervisor.qemu_argv(supervisor.Machine.load(folder), folder, 9)
+    ports = [word for word in argv if word.startswith("pcie-root-port")]
+    functions = [word for word in argv if word.startswith("nvme,")]
+    assert [port.partition("addr=")[2] for port in ports] == [
+        "0x10.0,chassis=1",
+        "0x11.0,chassis=2",
+    ]
+    assert ["sriov_max_vfs=16" in functions[0], "sriov_max_vfs=8" in functions[1]] == [True, True]
+
+
+def test_a_comma_in_a_path_stays_one_word(supervisor: ModuleType) -> None:
+    machine = supervisor.Machine("a", 1, 1, 1, ())
+    argv = supervisor.qemu_argv(machine, Path("/a,b"), 9)
+    assert any(word.endswith("file=/a,,b/disk.qcow2") for word in argv)
+
+
+def test_boot_loader_files_fill_their_block(supervisor: ModuleType) -> None:
+    text = supervisor.default_grub("console=ttyS0 intel_iommu=on")
+    assert len(supervisor.pad(text)) == 4096
+    assert supervisor.pad(text).decode().rstrip("\n") == text.rstrip("\n")
+    assert 'GRUB_CMDLINE_LINUX="console=ttyS0 intel_iommu=on"\n' in text
+    with pytest.raises(supervisor.MachineError, match="do not fit"):
+        supervisor.pad("x" * 4097)
+
+
+def test_missing_tools_are_named() -> None:
+    assert call("missing", "sh", "no-such-tool", "no-such-other").stdout.split() == [
+        "no-such-tool",
+        "no-such-other",
+    ]
