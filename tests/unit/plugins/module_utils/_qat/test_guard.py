@@ -1,0 +1,194 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Refusals: each names the device, the cause and the remedy, and nothing is changed."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HwaccelError, RefusedError
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.sriov import QatSriov
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, PF
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+    from ansible_collections.hwaccel.virt.plugins.module_utils._plan import Plan
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+
+DEFAULTS: dict[str, t.Any] = {
+    "devices": ["all"],
+    "state": "present",
+    "num_vfs": "max",
+    "autoprobe": False,
+    "persistent": True,
+    "coerced_ok": True,
+    "force": False,
+    "missing_ok": False,
+}
+
+
+def plan(host: Host, **options: object) -> Plan:
+    job = QatSriov({**DEFAULTS, **options})
+    return job.plan(job.observe(host))
+
+
+def refusal(host: Host, **options: object) -> str:
+    with pytest.raises(RefusedError) as caught:
+        plan(host, **options)
+    return str(caught.value)
+
+
+# -- the number ------------------------------------------------------------------------------
+
+
+def test_more_than_the_device_has(machine: Machine) -> None:
+    machine.add_pf()
+    assert refusal(machine.host, num_vfs=17) == (
+        f"option num_vfs: 17 is above the 16 VFs that {PF} can have (sriov_totalvfs); "
+        "use max or 0 to 16"
+    )
+    assert plan(machine.host, num_vfs=16)
+
+
+def test_no_sriov(machine: Machine) -> None:
+    machine.add_pf(total=None)
+    assert "no SR-IOV capability" in refusal(machine.host)
+    assert "0 to 0" in refusal(machine.host, num_vfs=1)
+    assert not plan(machine.host, num_vfs=0)
+
+
+@pytest.mark.parametrize("number", [1, 16, "max"])
+def test_no_driver(machine: Machine, number: object) -> None:
+    machine.add_pf(driver=None)
+    message = refusal(machine.host, num_vfs=number)
+    assert f"{PF}: no driver has the PF" in message
+    assert f"load {C62X.module}" in message
+    # There is nothing to make.
+    assert plan(machine.host, num_vfs=0).pending_writes() == [
+        {"path": f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe", "value": "0"},
+    ]
+
+
+@pytest.mark.parametrize("family", ["c62x", "4xxx"])
+def test_coercion_that_is_not_accepted(machine: Machine, family: str) -> None:
+    machine.add_pf(family)
+    message = refusal(machine.host, num_vfs=4, coerced_ok=False)
+    assert f"{PF}: asked for 4 VFs" in message
+    assert "always makes all 16" in message
+    assert "num_vfs: 16, max or coerced_ok: true" in message
+    for number in (0, 16, "max"):
+        plan(machine.host, num_vfs=number, coerced_ok=False)
+
+
+def test_a_driver_that_takes_the_number_coerces_nothing(machine: Machine) -> None:
+    machine.add_pf("4xxx", out_of_tree=True)
+    writes = plan(machine.host, num_vfs=4, coerced_ok=False).pending_writes()
+    assert writes[-1]["value"] == "4"
+
+
+# -- who uses it -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("options", [{"num_vfs": 0}, {"state": "absent"}])
+def test_a_vf_that_a_process_holds(
+    machine: Machine, options: dict[str, t.Any], *, force: bool
+) -> None:
+    machine.add_pf(vfs=16)
+    held = machine.vfs()[5]
+    machine.hold(held, pid=42)
+    message = refusal(machine.host, force=force, **options)
+    assert f"{PF}: VF {held} is held by process qemu-system-x86 (pid 42)" in message
+    assert "not with force either" in message
+
+
+def test_a_vf_of_a_running_domain(machine: Machine) -> None:
+    machine.add_pf("4xxx", vfs=4, out_of_tree=True)
+    machine.add_domain("guest", machine.vfs()[0], pid=42)
+    assert "held by domain guest (pid 42)" in refusal(machine.host, num_vfs=8, force=True)
+
+
+def test_a_held_vf_stays_where_nothing_is_taken(machine: Machine) -> None:
+    machine.add_pf(vfs=16)
+    machine.hold(machine.vfs()[5])
+    # Autoprobe and the rule do not touch the VFs that are there.
+    assert plan(machine.host, num_vfs=16)
+    assert plan(machine.host, num_vfs=4)
+
+
+@pytest.mark.parametrize("user", ["driver", "domain"])
+def test_a_vf_in_use_that_is_not_open(machine: Machine, user: str) -> None:
+    machine.add_pf(vfs=16)
+    vf = machine.vfs()[3]
+    if user == "driver":
+        machine.bind(vf, C62X.vf_driver)
+        told = f"{vf} by driver {C62X.vf_driver}"
+    else:
+        machine.add_domain("stopped", vf)
+        told = f"{vf} by domain stopped"
+    message = refusal(machine.host, num_vfs=0)
+    assert told in message
+    assert "use force: true" in message
+    assert plan(machine.host, num_vfs=0, force=True).pending_writes()[0]["value"] == "0"
+
+
+def test_every_user_is_named(machine: Machine) -> None:
+    machine.add_pf(vfs=2, vf_driver=C62X.vf_driver)
+    message = refusal(machine.host, num_vfs=0)
+    assert all(vf in message for vf in machine.vfs())
+
+
+# -- the PF ----------------------------------------------------------------------------------
+
+
+def test_a_pf_on_a_vfio_driver_that_is_named(machine: Machine) -> None:
+    machine.add_pf(driver="vfio-pci", group=7)
+    for devices in ([PF], [str(C62X.pf_id)], [{"address": PF, "id": str(C62X.pf_id)}]):
+        message = refusal(machine.host, devices=devices, force=True)
+        assert f"{PF}: the whole card stands on vfio-pci; give it back to c6xx" in message
+    machine.open("/dev/vfio/7", pid=42)
+    assert ", held by process qemu-system-x86 (pid 42); " in refusal(machine.host, devices=[PF])
+
+
+@pytest.mark.parametrize("word", ["all", "qat", "c62x", "gen1"])
+def test_a_pf_on_a_vfio_driver_is_skipped_by_a_word(machine: Machine, word: str) -> None:
+    machine.add_pf(driver="vfio-pci")
+    machine.add_pf(address="0000:02:00.0", group=2)
+    job = QatSriov({**DEFAULTS, "devices": [word]})
+    state = job.observe(machine.host)
+    assert [str(pf.address) for pf in state.skipped] == [PF]
+    assert all("0000:02:00.0" in write["path"] for write in job.plan(state).pending_writes())
+
+
+@pytest.mark.parametrize("options", [{}, {"num_vfs": 0}, {"state": "absent"}])
+def test_a_pf_that_does_not_answer(
+    machine: Machine, running: RunningHost, options: dict[str, t.Any]
+) -> None:
+    machine.add_pf(vfs=16)
+    running.blocked.add(f"/sys/bus/pci/devices/{PF}/sriov_numvfs")
+    with pytest.raises(BlockedError, match=f"{PF}: blocked"):
+        plan(running, **options)
+
+
+def test_one_pf_that_is_refused_refuses_all(machine: Machine) -> None:
+    machine.add_pf()
+    machine.add_pf("4xxx", "0000:02:00.0", total=8, group=2)
+    assert "above the 8 VFs that 0000:02:00.0" in refusal(machine.host, num_vfs=16)
+    assert GEN4.has_services
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row.name))
+@pytest.mark.parametrize(
+    ("driver", "total"), [(None, 16), (None, None), ("vfio-pci", 16), ("native", None)]
+)
+def test_no_refusal_says_none(
+    machine: Machine, row: t.Any, driver: str | None, total: int | None
+) -> None:
+    machine.add_pf(row.name, driver=driver, total=total)
+    with pytest.raises(HwaccelError) as caught:
+        plan(machine.host, devices=[PF])
+    assert "None" not in str(caught.value)
