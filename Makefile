@@ -28,7 +28,7 @@ help: ## list the targets
 setup: ## make .venv with everything the tests need (again only when requirements change)
 	@scripts/setup test
 
-setup-runtime:
+setup-runtime: ## make .venv with what the demo needs, which is quicker
 	@scripts/setup runtime
 
 demo: setup-runtime ## boot the emulated host, run hwaccel.virt.host on it, show its VFs
@@ -62,7 +62,8 @@ sanity: setup ## ansible-test sanity on an export of the tracked files
 molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through pytest-ansible
 	@$(RUN) scripts/molecule $(SCENARIO)
 
-docs: setup ## render the documentation to .build/docs
+docs: ## render the documentation to .build/docs
+	@scripts/setup docs
 	@$(RUN) scripts/docs
 
 clean: ## remove what the other targets made in the checkout (not the emulated host: demo-clean)
