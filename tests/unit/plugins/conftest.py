@@ -14,6 +14,7 @@ import importlib
 import typing as t
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,16 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
+
+# Two slow cores that others use too: time is no failure, and a run is the same every time.
+settings.register_profile(
+    "plain",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("plain")
 
 
 def _helper(name: str) -> ModuleType:

@@ -10,7 +10,10 @@ import itertools
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.groups import Iommu, IommuGroup
-from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.problems import firmware_setting, iommu_problems
+from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.problems import (
+    firmware_setting,
+    iommu_problems,
+)
 
 GROUPS = (IommuGroup(1, "DMA", ()),)
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
-from ansible_collections.hwaccel.virt.plugins.module_utils._pci.config import ConfigSpace, SriovCapability, payload_size
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.config import (
+    ConfigSpace,
+    SriovCapability,
+    payload_size,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, config_space
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,7 +9,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HwaccelError, RefusedError
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
+    BlockedError,
+    HwaccelError,
+    RefusedError,
+)
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.sriov import QatSriov
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, PF

@@ -12,7 +12,12 @@ import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import read_functions
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES, TABLE
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.observe import Pf, blocked_error, is_qat, read_pfs
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.observe import (
+    Pf,
+    blocked_error,
+    is_qat,
+    read_pfs,
+)
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import Holder
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, OTHER, PF
 

@@ -10,7 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule, read_rules, rule_path
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import (
+    SriovRule,
+    read_rules,
+    rule_path,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
 from hypothesis import given
 from hypothesis import strategies as st

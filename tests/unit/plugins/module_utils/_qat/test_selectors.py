@@ -13,7 +13,10 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputE
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import read_functions
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.selectors import parse_selectors, select_pfs
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.selectors import (
+    parse_selectors,
+    select_pfs,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, OTHER
 
 if t.TYPE_CHECKING:

@@ -10,7 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
-from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.domains import Domain, parse_domain, read_domains
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.domains import (
+    Domain,
+    parse_domain,
+    read_domains,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
 from hypothesis import given
 from hypothesis import strategies as st

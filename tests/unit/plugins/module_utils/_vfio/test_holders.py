@@ -165,7 +165,9 @@ def test_drivers(machine: Machine, driver: str | None, *, vfio: bool, uses: bool
     machine.add_function(PF, OTHER, driver=driver, group=7)
     machine.open("/dev/vfio/7", pid=42)
     expected = Holder("driver", str(driver)) if uses else None
-    assert holder_of(machine.host) == (Holder("process", "qemu-system-x86", 42) if vfio else expected)
+    assert holder_of(machine.host) == (
+        Holder("process", "qemu-system-x86", 42) if vfio else expected
+    )
 
 
 def test_processes_are_not_read_where_nothing_is_on_vfio(machine: Machine) -> None:

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module accelerator_info as Ansible calls it."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
+
+MODULES = "ansible_collections.hwaccel.virt.plugins.modules"
+
+
+def test_it_never_changes_anything(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.add_pf(vfs=2)
+    before = machine.files()
+    for check in (True, False):
+        result = run_module("accelerator_info", check=check)
+        assert not result["changed"]
+        assert "diff" not in result
+        assert [device["kind"] for device in result["devices"]] == ["qat_pf", "qat_vf", "qat_vf"]
+    assert machine.files() == before
+
+
+def test_a_blocked_pf_does_not_end_it(
+    machine: Machine, running: RunningHost, run_module: ModuleRunner
+) -> None:
+    machine.add_pf()
+    running.blocked.add(f"/sys/bus/pci/devices/{PF}/sriov_numvfs")
+    result = run_module("accelerator_info", running=running)
+    assert result["devices"][0]["blocked"]
+    assert any("blocked" in problem["what"] for problem in result["problems"])
+
+
+def test_a_root_that_is_none(run_module: ModuleRunner, tmp_path: Path) -> None:
+    message = run_module.failure("accelerator_info", {"root": str(tmp_path / "gone")})
+    assert "the root folder of a Linux system, with /etc or /sys below" in message
+
+
+def documented(name: str) -> dict[str, t.Any]:
+    module = importlib.import_module(f"{MODULES}.{name}")
+    return t.cast("dict[str, t.Any]", yaml.safe_load(module.RETURN))
+
+
+@pytest.mark.parametrize("name", ["accelerator_info", "qat_sriov"])
+def test_what_is_returned_is_what_is_documented(
+    machine: Machine, run_module: ModuleRunner, name: str
+) -> None:
+    machine.add_pf(vfs=1, driver=None)
+    machine.add_iommu()
+    result = run_module(name, {"num_vfs": 0} if name == "qat_sriov" else {})
+    returned = documented(name)
+    common = {"changed", "diff", "invocation", "warnings"}
+    assert set(result) - common == set(returned)
+    for key, text in returned.items():
+        fields = set(text.get("contains", {}))
+        value = result[key]
+        if not fields:
+            continue
+        entries = value if isinstance(value, list) else [value]
+        assert entries, key
+        for entry in entries:
+            assert set(entry) == fields, key

@@ -1,0 +1,236 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module qat_sriov as Ansible calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import rule_path
+from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, OTHER, PF
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner, Result
+
+RULE_PATH = rule_path(PciAddress.parse(PF))
+COUNT = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
+AUTOPROBE = f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe"
+
+
+def told(result: Result) -> Result:
+    """Return what a check run has to have in common with the real one."""
+    shared = {key: result[key] for key in ("changed", "diff", "devices", "problems")}
+    copy = t.cast("Result", json.loads(json.dumps(shared)))
+    for device in copy["devices"]:
+        for vf in device["vfs"]:
+            vf.update(driver=None, iommu_group=None, holder=None)
+    return copy
+
+
+# -- another root ----------------------------------------------------------------------------
+
+
+def test_a_tree(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.add_pf()
+    recording = {path: what for path, what in machine.files().items() if path[:3] == "sys"}
+    before = machine.files()
+    check = run_module("qat_sriov", check=True)
+    assert machine.files() == before
+    real = run_module("qat_sriov")
+    assert check.pop("invocation")["module_args"] == real.pop("invocation")["module_args"]
+    assert check == real
+    assert real["changed"]
+    assert real["pending_writes"] == [
+        {"path": AUTOPROBE, "value": "0"},
+        {"path": COUNT, "value": "16"},
+    ]
+    assert real["pending_commands"] == []
+    assert [entry["before_header"] for entry in real["diff"]] == ["devices", "(no file)"]
+    # Files are written, devices are a recording.
+    after = machine.files()
+    assert {path: what for path, what in after.items() if path[:3] == "sys"} == recording
+    assert sorted(set(after) - set(before)) == sorted(
+        [RULE_PATH.lstrip("/"), UNDO_PATH.lstrip("/")]
+    )
+
+
+def test_once_the_pending_writes_are_done_nothing_is_left(
+    machine: Machine, run_module: ModuleRunner
+) -> None:
+    machine.add_pf()
+    machine.play_all(run_module("qat_sriov")["pending_writes"])
+    again = run_module("qat_sriov")
+    assert not again["changed"]
+    assert again["diff"] == []
+    assert again["pending_writes"] == []
+    assert again["devices"][0]["num_vfs"] == len(again["devices"][0]["vfs"]) == 16
+
+
+def test_a_tree_and_back(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.add_pf(vfs=16)
+    before = machine.files()
+    run_module("qat_sriov")
+    result = run_module("qat_sriov", {"state": "absent"})
+    assert result["changed"]
+    assert result["warnings"] == []
+    assert machine.files() == before
+
+
+def test_a_root_that_is_none(run_module: ModuleRunner, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for root in (tmp_path / "empty", tmp_path / "gone"):
+        message = run_module.failure("qat_sriov", {"root": str(root)})
+        assert f"option root: {str(root)!r} is not accepted" in message
+
+
+# -- the running machine ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"num_vfs": 4}, {"num_vfs": "0"}, {"persistent": False}])
+def test_a_check_run_is_the_real_run(
+    machine: Machine,
+    running: RunningHost,
+    run_module: ModuleRunner,
+    options: dict[str, t.Any],
+) -> None:
+    machine.add_pf(vfs=0 if options != {"num_vfs": "0"} else 16)
+    before = machine.files()
+    check = run_module("qat_sriov", options, check=True, running=running)
+    assert machine.files() == before
+    assert running.written == []
+    real = run_module("qat_sriov", options, running=running)
+    assert told(check) == told(real)
+    assert real["changed"]
+    assert "pending_writes" not in real
+    again = run_module("qat_sriov", options, running=running)
+    assert (again["changed"], again["diff"]) == (False, [])
+    assert again["devices"] == real["devices"]
+
+
+def test_absent_without_a_record_warns(
+    machine: Machine, running: RunningHost, run_module: ModuleRunner
+) -> None:
+    machine.add_pf(vfs=16)
+    check = run_module("qat_sriov", {"state": "absent"}, check=True, running=running)
+    result = run_module("qat_sriov", {"state": "absent"}, running=running)
+    assert told(check) == told(result)
+    assert check["warnings"] == result["warnings"]
+    assert PF in str(result["warnings"])
+    assert machine.vfs() == []
+
+
+def test_a_write_that_was_not_taken(
+    machine: Machine, running: RunningHost, run_module: ModuleRunner
+) -> None:
+    machine.add_pf()
+    running.deaf.add(COUNT)
+    message = run_module.failure("qat_sriov", running=running)
+    assert f"{PF}: sriov_numvfs was set to 16, reads 0" in message
+
+
+# -- errors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"devices": ["c63x"]}, "option devices: 'c63x' is not accepted, use a PCI address"),
+        ({"devices": []}, "at least one of"),
+        ({"num_vfs": 17}, f"option num_vfs: 17 is above the 16 VFs that {PF} can have"),
+        ({"num_vfs": -1}, "option num_vfs: -1 is not accepted, use max or a whole number"),
+        ({"num_vfs": "many"}, "option num_vfs: 'many' is not accepted"),
+        ({"devices": ["0a:00.0"]}, "no PCI function at this address"),
+        ({"devices": ["02:00.0"]}, f"0000:02:00.0: {OTHER} is no QAT PF of the device table"),
+        ({"devices": [{"address": PF, "id": str(OTHER)}]}, f"{C62X.pf_id} sits at this address"),
+        ({"devices": ["4xxx"]}, "option devices: 4xxx: no QAT PF on this host matches"),
+        ({"num_vfs": 4, "coerced_ok": False}, "always makes all 16"),
+        ({"state": "gone"}, "value of state must be one of: present, absent"),
+        ({"services": ["nothing"]}, "Unsupported parameters"),
+    ],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_bad_input_changes_nothing(
+    machine: Machine,
+    run_module: ModuleRunner,
+    options: dict[str, t.Any],
+    message: str,
+    *,
+    check: bool,
+) -> None:
+    machine.add_pf()
+    machine.add_function("0000:02:00.0", OTHER)
+    before = machine.files()
+    assert message in run_module.failure("qat_sriov", options, check=check)
+    assert machine.files() == before
+
+
+def test_no_qat_at_all(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.add_function(PF, OTHER)
+    assert "no QAT PF on this host: see lspci -nn" in run_module.failure("qat_sriov")
+    result = run_module("qat_sriov", {"missing_ok": True})
+    assert (result["changed"], result["devices"]) == (False, [])
+
+
+def test_a_held_vf(machine: Machine, running: RunningHost, run_module: ModuleRunner) -> None:
+    machine.add_pf(vfs=16)
+    machine.hold(machine.vfs()[2], pid=42)
+    before = machine.files()
+    for check in (True, False):
+        options = {"num_vfs": 0, "force": True}
+        message = run_module.failure("qat_sriov", options, check=check, running=running)
+        assert f"VF {machine.vfs()[2]} is held by process qemu-system-x86 (pid 42)" in message
+    assert machine.files() == before
+    assert running.written == []
+
+
+# -- by Ansible itself -----------------------------------------------------------------------
+
+
+def test_by_ansible(machine: Machine, tmp_path: Path) -> None:
+    machine.add_pf()
+    collections = next(
+        parent for parent in Path(__file__).parents if (parent / "galaxy.yml").exists()
+    )
+    place = tmp_path / "collections/ansible_collections/hwaccel"
+    place.mkdir(parents=True)
+    (place / "virt").symlink_to(collections)
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible")),
+            "localhost",
+            "--connection=local",
+            "--check",
+            "--module-name=hwaccel.virt.qat_sriov",
+            "--args",
+            json.dumps({"root": str(machine.root), "devices": ["c62x"]}),
+        ],
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    head, _, body = done.stdout.partition("{")
+    assert head.startswith("localhost | CHANGED")
+    result = json.loads("{" + body)
+    assert result["pending_writes"][-1] == {"path": COUNT, "value": "16"}
+    assert not machine.at(RULE_PATH).exists()
