@@ -30,6 +30,7 @@ class ModuleRunner:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
+        """Take what a test has."""
         self.machine = machine
         self.monkeypatch = monkeypatch
         self.capsys = capsys
@@ -65,8 +66,15 @@ class ModuleRunner:
     def _packed(arguments: dict[str, t.Any]) -> bytes:
         return json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
 
-    def failure(self, name: str, options: dict[str, t.Any] | None = None, **how: t.Any) -> str:
+    def failure(
+        self,
+        name: str,
+        options: dict[str, t.Any] | None = None,
+        *,
+        check: bool = False,
+        running: RunningHost | None = None,
+    ) -> str:
         """Run a module that has to fail, and return its message."""
-        result = self(name, options, **how)
+        result = self(name, options, check=check, running=running)
         assert result.get("failed") is True
         return str(result["msg"])

@@ -32,6 +32,7 @@ class Recorder(Host):
     """A running host that notes what is done to it, and fails where it is told to."""
 
     def __init__(self, root: Path, *, failing: dict[str, int] | None = None) -> None:
+        """Fail with an errno where it is told to."""
         super().__init__(root)
         self.recording = Host(root)
         self.live = True
@@ -39,6 +40,7 @@ class Recorder(Host):
         self.failing = failing or {}
 
     def locate(self, path: str, *, follow: bool = True) -> str:
+        """Stay below the root."""
         return self.recording.locate(path, follow=follow)
 
     def _do(self, what: str) -> None:
@@ -49,26 +51,32 @@ class Recorder(Host):
         self.done.append(what)
 
     def write_attribute(self, path: str, value: str, *, seconds: float) -> None:
+        """Note a device write."""
         assert seconds > 0
         self._do(f"{path.rsplit('/', 1)[-1]}={value}")
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
+        """Note a file and write it."""
         self._do(f"write {path}")
         super().write_file(path, content, mode)
 
     def remove_file(self, path: str) -> None:
+        """Note a file and remove it."""
         self._do(f"remove {path}")
         super().remove_file(path)
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
+        """Note a command."""
         assert seconds > 0
         self._do(" ".join(command))
         return ""
 
 
-def count(value: int, before: int | None, **more: t.Any) -> AttributeWrite:
+def count(
+    value: int, before: int | None, hints: dict[int, str] | None = None, after: str | None = None
+) -> AttributeWrite:
     told = None if before is None else str(before)
-    return AttributeWrite("0000:01:00.0", COUNT, str(value), told, **more)
+    return AttributeWrite("0000:01:00.0", COUNT, str(value), told, after, hints=hints or {})
 
 
 RULE = FileChange("/etc/rule", None, b"new\n")

@@ -21,6 +21,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GE
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
     from ansible_collections.hwaccel.virt.plugins.module_utils._plan import Plan
+    from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 DEFAULTS: dict[str, t.Any] = {
@@ -190,7 +191,7 @@ def test_one_pf_that_is_refused_refuses_all(machine: Machine) -> None:
     ("driver", "total"), [(None, 16), (None, None), ("vfio-pci", 16), ("native", None)]
 )
 def test_no_refusal_says_none(
-    machine: Machine, row: t.Any, driver: str | None, total: int | None
+    machine: Machine, row: QatFamily, driver: str | None, total: int | None
 ) -> None:
     machine.add_pf(row.name, driver=driver, total=total)
     with pytest.raises(HwaccelError) as caught:

@@ -23,6 +23,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, OT
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+    from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 
@@ -60,7 +61,7 @@ def test_the_vf_that_a_guest_holds(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row.name))
-def test_every_family(machine: Machine, row: t.Any) -> None:
+def test_every_family(machine: Machine, row: QatFamily) -> None:
     machine.add_pf(row.name)
     pf = observe(machine.host)
     assert pf.family is row

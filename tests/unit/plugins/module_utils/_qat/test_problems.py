@@ -21,6 +21,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._errors import Problem
     from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+    from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 WHERE = f"{PF} ({C62X.name})"
@@ -91,7 +92,7 @@ def test_no_sriov(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row.name))
-def test_every_family_without_a_driver(machine: Machine, row: t.Any) -> None:
+def test_every_family_without_a_driver(machine: Machine, row: QatFamily) -> None:
     machine.add_pf(row.name, driver=None)
     (problem,) = problems(machine.host)
     assert problem.what.startswith(f"{PF} ({row.name}): ")

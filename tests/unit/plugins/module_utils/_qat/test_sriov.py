@@ -205,7 +205,7 @@ def test_no_devices_where_that_is_fine(running: RunningHost) -> None:
     ],
 )
 def test_a_check_run_tells_what_the_real_one_does(
-    machine: Machine, running: RunningHost, pf: t.Any, options: dict[str, t.Any]
+    machine: Machine, running: RunningHost, pf: dict[str, t.Any], options: dict[str, t.Any]
 ) -> None:
     machine.add_pf(**pf)
     before = machine.files()
@@ -248,7 +248,7 @@ FOUND_RULE = b'# mine \xff\r\nKERNEL=="x"'
 def test_present_then_absent_leaves_what_was_found(
     machine: Machine,
     running: RunningHost,
-    pf: t.Any,
+    pf: dict[str, t.Any],
     options: dict[str, t.Any],
     found_rule: bytes | None,
 ) -> None:

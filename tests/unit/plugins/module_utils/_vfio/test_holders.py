@@ -68,6 +68,7 @@ class NumberedHost(Host):
     """A tree with device numbers, which only root can make."""
 
     def __init__(self, machine: Machine, numbers: dict[str, int]) -> None:
+        """Give numbers to paths."""
         super().__init__(machine.root)
         self.numbers = numbers
 
