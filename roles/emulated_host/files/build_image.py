@@ -114,7 +114,6 @@ MASKED_UNITS = (
     "systemd-binfmt.service",
     "systemd-creds.socket",
     "systemd-initctl.socket",
-    "systemd-logind.service",
     "systemd-network-generator.service",
     "systemd-networkd.service",
     "systemd-networkd.socket",
@@ -123,6 +122,8 @@ MASKED_UNITS = (
     "systemd-tmpfiles-clean.timer",
     "systemd-udev-load-credentials.service",
 )
+# Started by D-Bus when first asked for, as by a reboot.
+LATER_UNITS = ("systemd-logind.service",)
 MASKED_GENERATORS = (
     "systemd-cryptsetup-generator",
     "systemd-getty-generator",
@@ -244,6 +245,10 @@ def settle(root: Path, root_uuid: str) -> None:
     generators.mkdir(exist_ok=True)
     for name in MASKED_GENERATORS:
         (generators / name).symlink_to("/dev/null")
+    wanted = root / "etc/systemd/system/multi-user.target.wants"
+    wanted.mkdir(exist_ok=True)
+    for name in LATER_UNITS:
+        (wanted / name).symlink_to("/dev/null")
     marker = root / "var/lib/emulated-host/first-boot"
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()

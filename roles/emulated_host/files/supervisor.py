@@ -629,6 +629,12 @@ def tool(*argv: str, cwd: Path | None = None) -> None:
         raise MachineError(f"{argv[0]} failed: {(done.stderr + done.stdout).strip()}")
 
 
+def missing(tools: Sequence[str]) -> list[str]:
+    """Return those of the tools that are not there, but for what root does not need."""
+    needed = [name for name in tools if name != "newuidmap" or os.geteuid()]
+    return [name for name in needed if not shutil.which(name)]
+
+
 def free_port() -> int:
     """Return a loopback TCP port that nobody listens on."""
     with socket.socket() as probe:
@@ -662,7 +668,7 @@ def main() -> int:
     options = parse()
     try:
         if options.command == "missing":
-            print("\n".join(name for name in options.tool if not shutil.which(name)))
+            print("\n".join(missing(options.tool)))
             return 0
         folder = options.folder.resolve()
         if options.command == "prepare":
