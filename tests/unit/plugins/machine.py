@@ -84,6 +84,7 @@ class Machine:
     _families: dict[str, QatFamily] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Lay the folders and an ordinary processor and kernel."""
         for folder in ("etc/udev/rules.d", "var/lib", "proc", "dev/vfio", DEVICES, DRIVERS):
             (self.root / folder).mkdir(parents=True)
         self.write("proc/sys/kernel/osrelease", f"{RELEASE}\n")
@@ -130,7 +131,7 @@ class Machine:
                 path = type(self.root)(folder) / name
                 key = str(path.relative_to(self.root))
                 if path.is_symlink():
-                    found[key] = str(path.readlink()) if hasattr(path, "readlink") else ""
+                    found[key] = str(path.readlink())
                 elif path.is_file():
                     found[key] = path.read_bytes()
         return found
@@ -344,13 +345,15 @@ class Machine:
 class RunningHost(Host):
     """The machine as if it were the running one: its kernel plays what is written.
 
-    Args:
-        answers: errno that the kernel answers to a write, by path.
+    Attributes:
+        written: the writes that were played, as path and value.
+        answers: errno that the kernel answers to a write, by path and value.
         blocked: attributes that do not answer.
         deaf: attributes that take a write and do nothing.
     """
 
     def __init__(self, machine: Machine) -> None:
+        """Act on the tree of a machine as if its root were C(/)."""
         super().__init__(machine.root)
         self.machine = machine
         self.recording = Host(machine.root)
