@@ -53,7 +53,7 @@ class Host:
     """
 
     def __init__(self, root: str | os.PathLike[str] = "/", *, read_seconds: float = 3.0) -> None:
-        self.root = os.path.abspath(os.fspath(root))
+        self.root = os.path.realpath(os.fspath(root))
         self.live = self.root == "/"
         self.read_seconds = read_seconds
 
@@ -86,7 +86,9 @@ class Host:
 
     def exists(self, path: str) -> bool:
         """Tell whether the path leads to something."""
-        return os.path.exists(self.locate(path))
+        with contextlib.suppress(HostError):
+            return os.path.exists(self.locate(path))
+        return False
 
     def names(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none when there is no such folder."""
@@ -119,7 +121,7 @@ class Host:
         """Return the device number of a device node, or None when it is not one."""
         try:
             found = os.stat(self.locate(path))
-        except OSError:
+        except (OSError, HostError):
             return None
         return found.st_rdev if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else None
 
@@ -214,7 +216,7 @@ class Host:
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
-        place = self.locate(path)
+        place = os.path.realpath(path) if self.live else self.locate(path)
         folder = os.path.dirname(place)
         temporary = ""
         try:
@@ -254,6 +256,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="surrogateescape",
                 check=False,
                 timeout=seconds,
                 env=environment,

@@ -23,11 +23,36 @@ Facts = dict[str, t.Any]
 
 
 @dataclass(frozen=True)
+class UndoEntry:
+    """What one module found at one thing, and what it set.
+
+    Args:
+        made: None once the module has brought back what it found.
+    """
+
+    found: Facts
+    made: Facts | None
+
+    @classmethod
+    def parse(cls, document: Facts) -> UndoEntry:
+        """Parse an entry of the file."""
+        found, made = document["found"], document["set"]
+        if not isinstance(found, dict) or not isinstance(made, (dict, type(None))):
+            message = "an entry is not as this collection writes it"
+            raise TypeError(message)
+        return cls(found, made)
+
+    def as_document(self) -> Facts:
+        """Return the entry as the file has it."""
+        return {"found": self.found, "set": self.made}
+
+
+@dataclass(frozen=True)
 class UndoRecord:
     """The file C(/var/lib/hwaccel/undo.json): module, then thing, then C(found) and C(set)."""
 
     content: bytes | None
-    modules: dict[str, dict[str, Facts]]
+    modules: dict[str, dict[str, UndoEntry]]
 
     @classmethod
     def read(cls, host: Host) -> UndoRecord:
@@ -37,8 +62,12 @@ class UndoRecord:
             return cls(None, {})
         try:
             document = json.loads(content)
-            version, modules = document["version"], document["modules"]
-        except (ValueError, KeyError, TypeError) as error:
+            version = document["version"]
+            modules = {
+                module: {thing: UndoEntry.parse(entry) for thing, entry in things.items()}
+                for module, things in document["modules"].items()
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"{UNDO_PATH}: not an undo record ({error}); move it away to go on without it"
             raise HostError(message) from error
         if version != _VERSION:
@@ -46,14 +75,12 @@ class UndoRecord:
             raise HostError(message)
         return cls(content, modules)
 
-    def entry(self, module: str, thing: str) -> Facts | None:
+    def entry(self, module: str, thing: str) -> UndoEntry | None:
         """Return what is recorded of one thing by one module."""
         return self.modules.get(module, {}).get(thing)
 
-    def with_entry(self, module: str, thing: str, *, found: Facts, made: Facts) -> UndoRecord:
-        """Return the record with an entry; what was found first is never replaced."""
-        known = self.entry(module, thing)
-        entry = {"found": known["found"] if known else found, "set": made}
+    def with_entry(self, module: str, thing: str, entry: UndoEntry) -> UndoRecord:
+        """Return the record with an entry in place of an older one."""
         things = {**self.modules.get(module, {}), thing: entry}
         return replace(self, modules={**self.modules, module: things})
 
@@ -67,7 +94,11 @@ class UndoRecord:
         """Return the file change that makes the record durable; nothing when it is as it was."""
         after = None
         if self.modules:
-            document = {"version": _VERSION, "modules": self.modules}
+            modules = {
+                module: {thing: entry.as_document() for thing, entry in things.items()}
+                for module, things in self.modules.items()
+            }
+            document = {"version": _VERSION, "modules": modules}
             after = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
         if after == self.content:
             return ()

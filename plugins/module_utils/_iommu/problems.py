@@ -45,7 +45,8 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
         why = f"the kernel was started with {' '.join(off)}"
         remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
         return [Problem("iommu", what, why, remedy)]
-    why = f"the firmware announces an IOMMU ({iommu.announced}), but the kernel did not turn it on"
+    source = iommu.announced or ", ".join(iommu.units)
+    why = f"an IOMMU is there ({source}), but the kernel did not turn it on"
     if iommu.announced == "intel":
         remedy = "add intel_iommu=on iommu=pt to the kernel command line, then boot again"
     else:

@@ -27,7 +27,7 @@ def check(wanted: Wanted, pf: Pf, target: Target) -> None:
         holder = f", held by {pf.holder}" if pf.holder else ""
         message = (
             f"{pf.address}: the whole card stands on {pf.function.driver}{holder}; give it "
-            f"back to {pf.family.driver} first (virsh nodedev-reattach, or its own driver)"
+            f"back to {pf.family.driver or 'the host'} first, for example by virsh nodedev-reattach"
         )
         raise RefusedError(message)
     if pf.blocked:
@@ -53,8 +53,9 @@ def _check_number(wanted: Wanted, pf: Pf, target: Target) -> None:
         raise RefusedError(message)
     if target.num_vfs and pf.function.driver is None:
         message = (
-            f"{pf.address}: no driver has the PF, so it makes no VFs; load {pf.family.module} "
-            "and see the kernel log (module accelerator_info tells the cause)"
+            f"{pf.address}: no driver has the PF, so it makes no VFs; load "
+            f"{pf.family.module or 'its driver'} and see the kernel log (module accelerator_info "
+            "tells the cause)"
         )
         raise RefusedError(message)
     if target.coerced and not wanted.coerced_ok:

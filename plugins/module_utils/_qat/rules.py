@@ -15,6 +15,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .._errors import HwaccelError
 from .._pci.address import PciAddress, PciId
 
 if t.TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SriovRule:
                 num_vfs=int(assigned["ATTR{sriov_numvfs}"]),
                 autoprobe=None if autoprobe is None else autoprobe == "1",
             )
-        except (KeyError, ValueError):
+        except (HwaccelError, KeyError, ValueError):
             return None
         return rule if rule.render() == content else None
 

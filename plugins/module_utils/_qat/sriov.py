@@ -21,7 +21,7 @@ from .observe import Pf, blocked_error, read_pfs
 from .problems import problems_of
 from .rules import rule_path
 from .selectors import select_pfs
-from .wanted import Target, Wanted, forgotten, found_before, remembered, target_of
+from .wanted import Target, Wanted, entry_of, remembered, reverted, target_of
 
 if t.TYPE_CHECKING:
     from .._errors import Problem
@@ -102,7 +102,7 @@ class QatSriov:
             steps = _changes(found, target)
             changes += steps
             if not self.wanted.present:
-                undo = forgotten(undo, found.pf)
+                undo = reverted(undo, found.pf)
             elif steps:
                 undo = remembered(undo, found.pf, found.rule, target)
         devices, record = Plan(tuple(changes)), Plan(undo.change())
@@ -139,7 +139,8 @@ class QatSriov:
 
     def _targets(self, state: State) -> dict[PciAddress, Target]:
         return {
-            found.pf.address: target_of(self.wanted, found.pf, state.undo) for found in state.pfs
+            found.pf.address: target_of(self.wanted, found.pf, found.rule, state.undo)
+            for found in state.pfs
         }
 
 
@@ -160,7 +161,7 @@ def _unmet(found: PfState, target: Target) -> str | None:
             f"{pf.address}: {_COUNT} was set to {target.num_vfs}, reads {pf.num_vfs}, and "
             f"{len(pf.vfs)} VFs are there; the kernel log tells what {pf.function.driver} did"
         )
-    if target.autoprobe != pf.autoprobe:
+    if target.autoprobe not in (None, pf.autoprobe):
         return f"{pf.address}: {_AUTOPROBE} was set to {target.autoprobe:d} and did not change"
     if target.rule != found.rule:
         return f"{rule_path(pf.address)}: not as it was written; something else changes it"
@@ -174,7 +175,7 @@ def _absent_warnings(state: State, plan: Plan) -> tuple[str, ...]:
         f"{found.pf.address}: no record of what was there before; VFs, autoprobe and rule go back "
         "to the kernel's defaults"
         for found in state.pfs
-        if found_before(found.pf, state.undo) is None
+        if entry_of(found.pf, state.undo) is None
     )
 
 

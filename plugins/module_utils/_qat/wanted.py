@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import InputError
+from .._undo import UndoEntry
 from .rules import SriovRule
 from .selectors import Selector, parse_selectors
 
@@ -82,9 +83,19 @@ class Target:
         return self.requested != self.num_vfs
 
 
-def target_of(wanted: Wanted, pf: Pf, undo: UndoRecord) -> Target:
-    """Return what a PF is to become."""
-    return _present_target(wanted, pf) if wanted.present else _absent_target(pf, undo)
+def target_of(wanted: Wanted, pf: Pf, rule: bytes | None, undo: UndoRecord) -> Target:
+    """Return what a PF is to become.
+
+    Args:
+        rule: the udev rule that stands for it now.
+    """
+    if wanted.present:
+        return _present_target(wanted, pf)
+    entry = entry_of(pf, undo)
+    if entry is not None and entry.made is None:
+        # Brought back already: what came after that is the operator's.
+        return Target(pf.num_vfs or 0, pf.num_vfs or 0, pf.autoprobe, rule)
+    return _absent_target(pf, _default_state(pf) if entry is None else entry.found)
 
 
 def _present_target(wanted: Wanted, pf: Pf) -> Target:
@@ -97,16 +108,12 @@ def _present_target(wanted: Wanted, pf: Pf) -> Target:
     return Target(requested, number, autoprobe, rule)
 
 
-def _absent_target(pf: Pf, undo: UndoRecord) -> Target:
-    """Return what was found before us, or the kernel's own defaults without a record."""
-    record = found_before(pf, undo)
-    if record is None:
-        return Target(0, 0, None if pf.autoprobe is None else True, None)
-    rule = record["rule"]
+def _absent_target(pf: Pf, found: dict[str, t.Any]) -> Target:
+    rule = found["rule"]
     return Target(
-        requested=record["num_vfs"],
-        num_vfs=_reachable(pf, record["num_vfs"]),
-        autoprobe=None if pf.autoprobe is None else record["autoprobe"],
+        requested=found["num_vfs"],
+        num_vfs=_reachable(pf, found["num_vfs"]),
+        autoprobe=None if pf.autoprobe is None else found["autoprobe"],
         rule=None if rule is None else rule.encode("utf-8", "surrogateescape"),
     )
 
@@ -117,35 +124,58 @@ def _reachable(pf: Pf, number: int) -> int:
     return pf.total_vfs if fixed else number
 
 
-def found_before(pf: Pf, undo: UndoRecord) -> dict[str, t.Any] | None:
-    """Return what was found at a PF before us, unless another device sat there then."""
+def entry_of(pf: Pf, undo: UndoRecord) -> UndoEntry | None:
+    """Return what is recorded of a PF, unless another device sat at its address then."""
     entry = undo.entry(_MODULE, str(pf.address))
-    found = None if entry is None else t.cast("dict[str, t.Any]", entry["found"])
-    return found if found is not None and found["id"] == str(pf.function.id) else None
+    return entry if entry is not None and entry.found["id"] == str(pf.function.id) else None
 
 
 def remembered(undo: UndoRecord, pf: Pf, rule: bytes | None, target: Target) -> UndoRecord:
     """Return the undo record with what is there now, unless what was there first is known."""
-    key = str(pf.address)
-    if found_before(pf, undo) is None:
-        undo = undo.without_entry(_MODULE, key)
-    there = {
+    entry = entry_of(pf, undo)
+    known = entry is not None and entry.made is not None
+    there = _state(pf, num_vfs=pf.num_vfs, autoprobe=pf.autoprobe, rule=rule)
+    made = _state(
+        pf,
+        num_vfs=target.num_vfs,
+        autoprobe=target.autoprobe,
+        rule=target.rule,
+    )
+    found = entry.found if entry is not None and known else there
+    return undo.with_entry(_MODULE, str(pf.address), UndoEntry(found, made))
+
+
+def reverted(undo: UndoRecord, pf: Pf) -> UndoRecord:
+    """Return the undo record once a PF is back to what was found.
+
+    An entry stays only where that differs from the kernel's defaults, which C(state: absent)
+    would otherwise set at its next run.
+    """
+    entry = entry_of(pf, undo)
+    if entry is None or entry.found == _default_state(pf):
+        return undo.without_entry(_MODULE, str(pf.address))
+    return undo.with_entry(_MODULE, str(pf.address), UndoEntry(entry.found, None))
+
+
+def _default_state(pf: Pf) -> dict[str, t.Any]:
+    """Return what a PF has that nobody has touched."""
+    autoprobe = None if pf.autoprobe is None else True
+    return _state(pf, num_vfs=0, autoprobe=autoprobe, rule=None)
+
+
+def _state(
+    pf: Pf,
+    *,
+    num_vfs: int | None,
+    autoprobe: bool | None,
+    rule: bytes | None,
+) -> dict[str, t.Any]:
+    return {
         "id": str(pf.function.id),
-        "num_vfs": pf.num_vfs,
-        "autoprobe": pf.autoprobe,
+        "num_vfs": num_vfs,
+        "autoprobe": autoprobe,
         "rule": _as_text(rule),
     }
-    made = {
-        "num_vfs": target.num_vfs,
-        "autoprobe": target.autoprobe,
-        "rule": _as_text(target.rule),
-    }
-    return undo.with_entry(_MODULE, key, found=there, made=made)
-
-
-def forgotten(undo: UndoRecord, pf: Pf) -> UndoRecord:
-    """Return the undo record without a PF."""
-    return undo.without_entry(_MODULE, str(pf.address))
 
 
 def _as_text(content: bytes | None) -> str | None:
