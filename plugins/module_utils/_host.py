@@ -50,11 +50,16 @@ class Host:
     Args:
         root: absolute path of the tree to act on.
         read_seconds: bound for reading attributes that can block in the kernel.
+
+    Attributes:
+        live: whether the root is that of the running machine.
+        privileged: whether everything there can be read, as root can.
     """
 
     def __init__(self, root: str | os.PathLike[str] = "/", *, read_seconds: float = 3.0) -> None:
         self.root = os.path.realpath(os.fspath(root))
         self.live = self.root == "/"
+        self.privileged = not self.live or os.geteuid() == 0
         self.read_seconds = read_seconds
 
     # -- paths -----------------------------------------------------------------------------

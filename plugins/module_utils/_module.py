@@ -51,6 +51,8 @@ def run_module(
     try:
         job = make_job(module.params)
         host = _host(module.params["root"])
+        if not host.privileged:
+            raise HwaccelError("only root sees who holds a device: run the task with become: true")
         if module.check_mode or not host.live:
             result = _rehearse(job, host, write_files=not module.check_mode)
         else:
@@ -70,7 +72,10 @@ def run_info_module(
     """Run a module that only reads."""
     module = _module(options)
     try:
-        result = gather(module.params, _host(module.params["root"]))
+        host = _host(module.params["root"])
+        if not host.privileged:
+            module.warn("not run as root: holders are not seen, configuration space is cut off")
+        result = gather(module.params, host)
     except HwaccelError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

@@ -193,7 +193,7 @@ def _after_failure(host: Host, error: HwaccelError, made: list[Change]) -> tuple
             try:
                 change.revert(host)
             except HwaccelError as second:
-                told.append(f"and could not be undone: {second}")
+                told.append(f"This could not be undone: {second}")
     if writes:
         done = ", ".join(f"{write.device} {write.name}={write.value}" for write in writes)
         told.append(f"Already done and left as it is: {done}")

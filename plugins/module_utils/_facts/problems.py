@@ -75,16 +75,28 @@ def rule_problems(
             )
             continue
         pf = pfs.get(rule.address)
-        if pf and not pf.blocked and pf.num_vfs != rule.num_vfs:
+        difference = _difference(rule, pf) if pf and not pf.blocked else None
+        if difference:
             problems.append(
                 Problem(
                     "configured",
-                    f"{rule.address}: {pf.num_vfs} VFs, {rule.num_vfs} configured",
+                    f"{rule.address}: {difference}",
                     f"{rule.path} and the device differ",
                     "see the kernel log and udev's (udevadm test) for the cause, or run qat_sriov",
                 ),
             )
     return problems
+
+
+def _difference(rule: SriovRule, pf: Pf) -> str | None:
+    """Tell what a rule and its PF do not agree on."""
+    if pf.function.driver not in (None, rule.driver):
+        return f"driver {pf.function.driver}, the rule waits for {rule.driver}"
+    if pf.num_vfs != rule.num_vfs:
+        return f"{pf.num_vfs} VFs, {rule.num_vfs} configured"
+    if rule.autoprobe not in (None, pf.autoprobe):
+        return f"autoprobe {pf.autoprobe}, {rule.autoprobe} configured".lower()
+    return None
 
 
 def firmware_hints(cpu: Cpu, iommu: Iommu, pfs: Sequence[Pf]) -> list[dict[str, t.Any]]:

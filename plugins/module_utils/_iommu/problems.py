@@ -18,7 +18,8 @@ _FIRMWARE_SETTINGS = {
     "amd": "IOMMU (AMD-Vi, often below NBIO or AMD CBS)",
     "arm": "SMMU",
 }
-_OFF_SWITCHES = ("intel_iommu=off", "amd_iommu=off", "iommu=off")
+# Parameters that turn the IOMMU of a vendor off; of each the last on the command line counts.
+_SWITCHES = {"intel": ("intel_iommu", "iommu"), "amd": ("amd_iommu", "iommu"), "arm": ("iommu",)}
 
 
 def firmware_setting(vendor: str | None) -> str:
@@ -40,7 +41,7 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
         why = "the firmware announces none (no ACPI table DMAR, IVRS or IORT)"
         remedy = f"turn on {firmware_setting(cpu_vendor)} in the firmware setup, then boot again"
         return [Problem("iommu", what, why, remedy)]
-    off = [token for token in command_line.split() if token in _OFF_SWITCHES]
+    off = _turned_off(command_line, iommu.vendor)
     if off:
         why = f"the kernel was started with {' '.join(off)}"
         remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
@@ -52,3 +53,10 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
     else:
         remedy = "see the kernel log for AMD-Vi or SMMU; the kernel may be built without its driver"
     return [Problem("iommu", what, why, remedy)]
+
+
+def _turned_off(command_line: str, vendor: str | None) -> list[str]:
+    """Return the arguments that keep the kernel from turning the IOMMU on."""
+    last = {token.partition("=")[0]: token for token in command_line.split()}
+    switches = _SWITCHES.get(vendor or "", ("intel_iommu", "amd_iommu", "iommu"))
+    return [last[name] for name in switches if last.get(name) == f"{name}=off"]
