@@ -50,9 +50,7 @@ def run_module(
     module = _module(options)
     try:
         job = make_job(module.params)
-        host = _host(module.params["root"])
-        if not host.privileged:
-            raise HwaccelError("only root sees who holds a device: run the task with become: true")
+        host = _privileged_host(module.params["root"])
         if module.check_mode or not host.live:
             result = _rehearse(job, host, write_files=not module.check_mode)
         else:
@@ -92,6 +90,14 @@ def _host(root: str) -> Host:
     host = Host(root)
     if not host.exists("/sys") and not host.exists("/etc"):
         raise InputError("root", root, "the root folder of a Linux system, with /etc or /sys below")
+    return host
+
+
+def _privileged_host(root: str) -> Host:
+    host = _host(root)
+    if not host.privileged:
+        message = "only root sees who holds a device: run the task with become: true"
+        raise HwaccelError(message)
     return host
 
 
