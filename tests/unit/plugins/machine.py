@@ -367,6 +367,14 @@ class RunningHost(Host):
         """Stay below the root."""
         return self.recording.locate(path, follow=follow)
 
+    def write_file(self, path: str, content: bytes, mode: int) -> None:
+        """Write below the root, however the running machine's files are found."""
+        self.recording.write_file(path, content, mode)
+
+    def remove_file(self, path: str) -> None:
+        """Remove below the root."""
+        self.recording.remove_file(path)
+
     def guarded_attributes(self, paths: Sequence[str]) -> dict[str, str | Blocked | None]:
         """Read attributes, but for those that are blocked."""
         return {

@@ -58,12 +58,12 @@ class Recorder(Host):
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Note a file and write it."""
         self._do(f"write {path}")
-        super().write_file(path, content, mode)
+        self.recording.write_file(path, content, mode)
 
     def remove_file(self, path: str) -> None:
         """Note a file and remove it."""
         self._do(f"remove {path}")
-        super().remove_file(path)
+        self.recording.remove_file(path)
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Note a command."""
@@ -241,7 +241,7 @@ def test_what_cannot_be_undone_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(HostError) as caught:
         Plan((FileChange("/etc/a", None, b"a"), RULE, count(16, 0))).apply(host)
-    assert "sriov_numvfs=16 failed. and could not be undone: remove /etc/rule failed" in str(
+    assert "sriov_numvfs=16 failed. This could not be undone: remove /etc/rule failed" in str(
         caught.value
     )
     assert not (tmp_path / "etc/a").exists()

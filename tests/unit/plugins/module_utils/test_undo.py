@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
 from ansible_collections.hwaccel.virt.plugins.module_utils._plan import Plan
-from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH, UndoRecord
+from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH, UndoEntry, UndoRecord
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
@@ -31,36 +31,36 @@ def test_no_record_yet(machine: Machine) -> None:
 def test_what_is_written_is_read(machine: Machine) -> None:
     record = UndoRecord.read(machine.host)
     found = {"num_vfs": 4, "rule": "a\udcff"}
-    write(machine, record.with_entry("qat_sriov", "a", found=found, made={"num_vfs": 16}))
+    write(machine, record.with_entry("qat_sriov", "a", UndoEntry(found, {"num_vfs": 16})))
     again = UndoRecord.read(machine.host)
-    assert again.entry("qat_sriov", "a") == {"found": found, "set": {"num_vfs": 16}}
+    assert again.entry("qat_sriov", "a") == UndoEntry(found, {"num_vfs": 16})
     assert again.entry("qat_sriov", "b") is None
     assert again.entry("other", "a") is None
     assert again.change() == ()
     assert machine.at(UNDO_PATH).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_was_found_first_is_never_replaced(machine: Machine) -> None:
-    first = UndoRecord.read(machine.host).with_entry("m", "a", found={"n": 1}, made={"n": 2})
-    second = first.with_entry("m", "a", found={"n": 2}, made={"n": 3})
-    assert second.entry("m", "a") == {"found": {"n": 1}, "set": {"n": 3}}
+def test_an_entry_takes_the_place_of_an_older_one(machine: Machine) -> None:
+    first = UndoRecord.read(machine.host).with_entry("m", "a", UndoEntry({"n": 1}, {"n": 2}))
+    second = first.with_entry("m", "a", UndoEntry({"n": 1}, None))
+    assert second.entry("m", "a") == UndoEntry({"n": 1}, None)
     # Values are frozen: the first one is as it was.
-    assert first.entry("m", "a") == {"found": {"n": 1}, "set": {"n": 2}}
+    assert first.entry("m", "a") == UndoEntry({"n": 1}, {"n": 2})
 
 
 def test_entries_do_not_touch_each_other(machine: Machine) -> None:
     record = UndoRecord.read(machine.host)
     for module, thing in (("m", "a"), ("m", "b"), ("n", "a")):
-        record = record.with_entry(module, thing, found={}, made={})
+        record = record.with_entry(module, thing, UndoEntry({}, None))
     record = record.without_entry("m", "a").without_entry("x", "y")
     assert record.modules == {
-        "m": {"b": {"found": {}, "set": {}}},
-        "n": {"a": {"found": {}, "set": {}}},
+        "m": {"b": UndoEntry({}, None)},
+        "n": {"a": UndoEntry({}, None)},
     }
 
 
 def test_the_file_goes_with_its_last_entry(machine: Machine) -> None:
-    write(machine, UndoRecord.read(machine.host).with_entry("m", "a", found={}, made={}))
+    write(machine, UndoRecord.read(machine.host).with_entry("m", "a", UndoEntry({}, {})))
     record = UndoRecord.read(machine.host).without_entry("m", "a")
     assert record.modules == {}
     write(machine, record)
@@ -68,7 +68,7 @@ def test_the_file_goes_with_its_last_entry(machine: Machine) -> None:
 
 
 def test_the_change_is_not_shown_to_the_user(machine: Machine) -> None:
-    record = UndoRecord.read(machine.host).with_entry("m", "a", found={}, made={})
+    record = UndoRecord.read(machine.host).with_entry("m", "a", UndoEntry({}, {}))
     (change,) = record.change()
     assert (change.shown, change.mode, change.path) == (False, 0o600, UNDO_PATH)
     assert change.after is not None
