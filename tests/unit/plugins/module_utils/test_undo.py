@@ -12,7 +12,11 @@ import typing as t
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
 from ansible_collections.hwaccel.virt.plugins.module_utils._plan import Plan
-from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH, UndoEntry, UndoRecord
+from ansible_collections.hwaccel.virt.plugins.module_utils._undo import (
+    UNDO_PATH,
+    UndoEntry,
+    UndoRecord,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine

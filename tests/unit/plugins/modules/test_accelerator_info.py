@@ -43,6 +43,18 @@ def test_a_blocked_pf_does_not_end_it(
     assert any("blocked" in problem["what"] for problem in result["problems"])
 
 
+def test_who_is_not_root_sees_less_and_is_told_so(
+    machine: Machine, running: RunningHost, run_module: ModuleRunner
+) -> None:
+    machine.add_pf()
+    running.privileged = False
+    result = run_module("accelerator_info", running=running)
+    assert len(result["devices"]) == 1
+    assert result["warnings"] == [
+        "not run as root: holders are not seen, configuration space is cut off",
+    ]
+
+
 def test_a_root_that_is_none(run_module: ModuleRunner, tmp_path: Path) -> None:
     message = run_module.failure("accelerator_info", {"root": str(tmp_path / "gone")})
     assert "the root folder of a Linux system, with /etc or /sys below" in message

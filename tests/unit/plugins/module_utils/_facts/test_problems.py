@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._facts.gather import gather
@@ -23,7 +24,7 @@ RULE = SriovRule(PciAddress.parse(PF), C62X.pf_id, str(C62X.driver), 16, autopro
 
 @pytest.fixture
 def healthy(machine: Machine) -> Machine:
-    machine.add_pf(vfs=16)
+    machine.add_pf(vfs=16, autoprobe=False)
     machine.add_iommu()
     return machine
 
@@ -112,6 +113,18 @@ def test_another_number_than_configured(healthy: Machine) -> None:
     assert problem["what"] == f"{PF}: 16 VFs, 8 configured"
     assert RULE.path in problem["why"]
     assert "run qat_sriov" in problem["remedy"]
+
+
+def test_another_autoprobe_than_configured(healthy: Machine) -> None:
+    healthy.write(RULE.path, replace(RULE, autoprobe=True).render())
+    assert only(healthy.host)["what"] == f"{PF}: autoprobe false, true configured"
+    healthy.write(RULE.path, replace(RULE, autoprobe=None).render())
+    assert gather(healthy.host)["problems"] == []
+
+
+def test_another_driver_than_configured(healthy: Machine) -> None:
+    healthy.write(RULE.path, replace(RULE, driver="other").render())
+    assert only(healthy.host)["what"] == f"{PF}: driver c6xx, the rule waits for other"
 
 
 def test_another_device_than_configured(machine: Machine) -> None:

@@ -64,6 +64,12 @@ def test_a_unit_whose_name_tells_no_vendor_counts(machine: Machine) -> None:
     assert iommu.vendor is None
 
 
+def test_groups_without_units_are_not_active(machine: Machine) -> None:
+    # VFIO makes such groups where it is told to do without an IOMMU.
+    machine.add_function(PF, OTHER, group=1)
+    assert not read_iommu(machine.host).active
+
+
 def test_units_without_groups_are_not_active(machine: Machine) -> None:
     machine.add_iommu()
     assert not read_iommu(machine.host).active

@@ -74,6 +74,12 @@ def test_a_capability_that_points_at_itself_ends() -> None:
     assert changed(SPACE, xB1=0xB0).capabilities() == {0x01: 0xB0}
 
 
+def test_a_capability_that_reads_all_ones_ends_the_list() -> None:
+    assert changed(SPACE, x74=0xFF, x75=0xFF).capabilities() == {0x01: 0xB0}
+    ones = {f"x{at:x}": 0xFF for at in range(0x140, 0x144)}
+    assert changed(SPACE, **ones).extended_capabilities() == {0x0001: 0x100}
+
+
 def test_an_extended_list_in_a_loop_ends() -> None:
     # The next pointer of the SR-IOV capability leads back to 0x100.
     space = changed(SPACE, x143=0x10)

@@ -103,6 +103,14 @@ def test_fewer_than_the_driver_makes(machine: Machine, running: RunningHost) -> 
     assert again["devices"][0]["coerced"]
 
 
+def test_the_number_that_is_there_stays(machine: Machine, running: RunningHost) -> None:
+    # A driver made it that is no longer loaded; the one that is would make all.
+    machine.add_pf("4xxx", vfs=5, autoprobe=False)
+    (device,) = perform(running, num_vfs=5)["devices"]
+    assert running.written == []
+    assert (device["num_vfs"], device["coerced"]) == (5, False)
+
+
 def test_another_number_where_the_driver_takes_it(machine: Machine, running: RunningHost) -> None:
     machine.add_pf("4xxx", vfs=4, out_of_tree=True)
     (device,) = perform(running, num_vfs=8)["devices"]
@@ -259,8 +267,10 @@ def test_present_then_absent_leaves_what_was_found(
         machine.add_driver(str(driver))
 
     def there() -> dict[str, object]:
-        # Groups of new VFs get new numbers, as in a real kernel.
-        return {path: what for path, what in machine.files().items() if "iommu" not in path}
+        # Groups of new VFs get new numbers, as in a real kernel. The record may stay.
+        other = ("iommu", UNDO_PATH.lstrip("/"))
+        files = machine.files().items()
+        return {path: what for path, what in files if not any(part in path for part in other)}
 
     before = there()
     perform(running, force=True, **options)
@@ -270,6 +280,9 @@ def test_present_then_absent_leaves_what_was_found(
     result = perform(running, force=True, state="absent")
     assert there() == before
     assert result["warnings"] == []
+    again = perform(running, force=True, state="absent")
+    assert (again["changed"], again["diff"], again["warnings"]) == (False, [], [])
+    assert there() == before
 
 
 def test_absent_twice_keeps_to_the_defaults(machine: Machine, running: RunningHost) -> None:
@@ -278,6 +291,49 @@ def test_absent_twice_keeps_to_the_defaults(machine: Machine, running: RunningHo
     perform(running, state="absent")
     result = perform(running, state="absent")
     assert (result["changed"], result["warnings"]) == (False, [])
+
+
+def test_nothing_is_kept_of_a_pf_that_nobody_had_touched(
+    machine: Machine, running: RunningHost
+) -> None:
+    machine.add_pf()
+    perform(running)
+    perform(running, state="absent")
+    assert not machine.at(UNDO_PATH).exists()
+
+
+def test_what_an_operator_does_after_absent_is_left_alone(
+    machine: Machine, running: RunningHost
+) -> None:
+    machine.add_pf(vfs=16, autoprobe=False)
+    perform(running)
+    perform(running, state="absent")
+    machine.play(COUNT, "0")
+    machine.write(RULE_PATH, FOUND_RULE)
+    written = list(running.written)
+    result = perform(running, state="absent")
+    assert (result["changed"], result["warnings"]) == (False, [])
+    assert running.written == written
+    assert machine.at(RULE_PATH).read_bytes() == FOUND_RULE
+
+
+def test_a_task_after_absent_finds_anew(machine: Machine, running: RunningHost) -> None:
+    machine.add_pf("4xxx", vfs=5, out_of_tree=True, autoprobe=False)
+    perform(running)
+    perform(running, state="absent")
+    machine.play(COUNT, "0")
+    machine.play(COUNT, "3")
+    perform(running)
+    perform(running, state="absent")
+    assert len(machine.vfs()) == 3
+
+
+def test_what_was_found_first_is_never_replaced(machine: Machine, running: RunningHost) -> None:
+    machine.add_pf("4xxx", vfs=5, out_of_tree=True, autoprobe=False)
+    for number in (7, 9, 0):
+        perform(running, num_vfs=number)
+    record = json.loads(machine.read(UNDO_PATH))["modules"]["qat_sriov"][PF]
+    assert (record["found"]["num_vfs"], record["set"]["num_vfs"]) == (5, 0)
 
 
 def test_absent_without_a_record(machine: Machine, running: RunningHost) -> None:
@@ -399,6 +455,15 @@ def test_a_write_that_the_kernel_did_not_take(
     with pytest.raises(NotTakenError, match=told) as caught:
         perform(running)
     assert PF in str(caught.value)
+
+
+def test_a_count_without_the_vfs(
+    machine: Machine, running: RunningHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.add_pf()
+    monkeypatch.setattr(machine, "make_vfs", lambda *_, **__: machine.write(COUNT, "16"))
+    with pytest.raises(NotTakenError, match="reads 16, and 0 VFs are there"):
+        perform(running)
 
 
 def test_a_rule_that_something_else_changes(

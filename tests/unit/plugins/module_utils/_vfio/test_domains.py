@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import errno
 import typing as t
 
 import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.domains import (
     Domain,
@@ -20,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 if t.TYPE_CHECKING:
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 ADDRESS = "<address domain='0x0000' bus='0x3d' slot='0x01' function='0x2'/>"
 HOSTDEV = f"<hostdev mode='subsystem' type='pci'><source>{ADDRESS}</source></hostdev>"
@@ -101,6 +103,22 @@ def test_defined_ones_then_running_ones(machine: Machine) -> None:
 def test_a_status_without_a_process_does_not_run(machine: Machine) -> None:
     machine.add_domain("one", pid=0)
     assert [domain.pid for domain in read_domains(machine.host)] == [None, None]
+
+
+def test_domains_that_only_root_may_read(
+    machine: Machine, running: RunningHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> list[str]:
+        raise HostError.from_os("list", path, errno.EACCES)
+
+    machine.add_domain("guest", PF)
+    monkeypatch.setattr(running, "names", refuse)
+    running.privileged = False
+    assert read_domains(running) == []
+    # Root would go on as if no guest had anything.
+    running.privileged = True
+    with pytest.raises(HostError):
+        read_domains(running)
 
 
 def test_no_libvirt(machine: Machine) -> None:
