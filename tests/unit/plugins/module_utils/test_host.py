@@ -450,7 +450,10 @@ def test_a_command_that_does_not_end(live: Host) -> None:
     assert caught.value.number == errno.ETIMEDOUT
 
 
-def test_a_command_that_is_not_there(live: Host) -> None:
+def test_a_command_that_is_not_there(
+    live: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError, match="cannot run hwaccel-no-such-command: ") as caught:
         live.run(["hwaccel-no-such-command"])
     assert caught.value.number == errno.ENOENT
