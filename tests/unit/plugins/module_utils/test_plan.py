@@ -213,14 +213,6 @@ def test_a_failure_puts_files_back_and_tells_what_was_done(tmp_path: Path) -> No
     assert host.done[-3:] == ["remove /etc/rule", "write /etc/gone", "write /etc/kept"]
 
 
-def test_a_removed_file_comes_back_with_its_mode(tmp_path: Path) -> None:
-    (tmp_path / "rule").write_bytes(b"old\n")
-    (tmp_path / "rule").chmod(0o600)
-    plan = Plan((FileChange("/rule", b"old\n", None), count(16, 0)))
-    failing(tmp_path, plan, sriov_numvfs__16=errno.EIO)
-    assert stat.S_IMODE((tmp_path / "rule").stat().st_mode) == 0o600
-
-
 def test_a_record_goes_back_when_no_device_was_changed(tmp_path: Path) -> None:
     error, _ = failing(tmp_path, Plan((RECORD, count(16, 0))), sriov_numvfs__16=errno.EIO)
     assert "Already done" not in str(error)
