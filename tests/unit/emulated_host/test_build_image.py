@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 FILES = Path(__file__).resolve().parents[3] / "roles/emulated_host/files"
 
 
-def recipe(build_image: ModuleType, **changes: object) -> t.Any:  # noqa: ANN401  (no class to name)
+def recipe(build_image: ModuleType, **changes: object) -> t.Any:
     options: dict[str, object] = {
         "suite": "trixie",
         "mirror": "http://mirror.example/debian",

@@ -35,7 +35,7 @@ OTHER = PciId(0x1234, 0x11E8)
 _EXPRESS_AT, _SRIOV_AT = 0x74, 0x140
 
 
-def config_space(  # noqa: PLR0913 - the fields of the header and of two capabilities
+def config_space(
     pci_id: PciId,
     *,
     port_type: int = 0,
@@ -142,7 +142,7 @@ class Machine:
         """Return the folder of a function, relative to the root."""
         return f"{DEVICES}/{address}"
 
-    def add_function(  # noqa: PLR0913 - what sysfs shows of a function
+    def add_function(
         self,
         address: str,
         pci_id: PciId,
@@ -170,7 +170,7 @@ class Machine:
             self.link(f"sys/kernel/iommu_groups/{group}/devices/{address}", folder)
         return address
 
-    def add_pf(  # noqa: PLR0913 - what differs between PFs
+    def add_pf(
         self,
         family: str = "c62x",
         address: str = PF,
@@ -220,7 +220,7 @@ class Machine:
         """Return the addresses of the VFs that are there."""
         folder = self.root / self._folder(pf)
         links = sorted(folder.glob("virtfn*"), key=lambda link: int(link.name[6:]))
-        return [os.path.basename(os.readlink(link)) for link in links]  # noqa: PTH115, PTH119
+        return [os.path.basename(os.readlink(link)) for link in links]
 
     def remove_vfs(self, pf: str) -> None:
         """Take the VFs of a PF away."""
