@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, hwaccel.virt maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -255,7 +254,7 @@ class Supervisor:
         with (self.folder / "supervisor.log").open("a") as file:
             file.write(f"{stamp} {text}\n")
 
-    def stop(self, *_: object) -> None:
+    def stop(self, *_unused: object) -> None:
         """Ask for the end; fit for a signal handler."""
         self._stopping = True
         with contextlib.suppress(BlockingIOError):
@@ -326,7 +325,7 @@ class Supervisor:
 
     def _listen(self, qmp: Qmp) -> None:
         """Wait for a second at most, and take in what QEMU or a signal has to say."""
-        readable, _, _ = select.select([qmp.fileno(), self._wake_read], [], [], 1.0)
+        readable, _also, _unused = select.select([qmp.fileno(), self._wake_read], [], [], 1.0)
         if self._wake_read in readable:
             os.read(self._wake_read, 64)
         if qmp.fileno() in readable:
@@ -368,7 +367,7 @@ def held(folder: Path) -> int | None:
 def holding(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, with our pid in the file."""
     with (folder / "supervisor.pid").open("a+") as file:
-        for _ in range(20):
+        for _unused in range(20):
             # Whoever asks whether we run holds the lock for a moment.
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -449,7 +448,7 @@ def start(folder: Path, limit: float) -> bool:
             os._exit(0)
     os.close(write_end)
     with os.fdopen(read_end, "rb", buffering=0) as pipe:
-        readable, _, _ = select.select([pipe], [], [], limit)
+        readable, _also, _unused = select.select([pipe], [], [], limit)
         answer = "it takes too long"
         if readable:
             answer = pipe.read(4096).decode(errors="replace")

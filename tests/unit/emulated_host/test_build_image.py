@@ -94,7 +94,7 @@ def test_a_build_that_fails_leaves_nothing_that_looks_like_an_image(
 ) -> None:
     wanted = recipe(build_image)
 
-    def half(work: Path, _: object) -> None:
+    def half(work: Path, _unused: object) -> None:
         (work / "disk.qcow2").write_text("half")
         raise build_image.BuildError("the mirror is away")
 
@@ -111,7 +111,7 @@ def test_what_an_interrupted_build_left_is_removed(
     left = tmp_path / f".{wanted.key()}.partial-abc"
     left.mkdir()
 
-    def whole(work: Path, _: object) -> None:
+    def whole(work: Path, _unused: object) -> None:
         (work / "disk.qcow2").write_text("whole")
         (work / "tree.json").write_text('{"kernel": "6.12"}')
 

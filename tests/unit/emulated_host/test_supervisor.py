@@ -26,7 +26,7 @@ SCRIPT = Path(__file__).resolve().parents[3] / "roles/emulated_host/files/superv
 FAKE = """#!{python}
 import json, pathlib, re, socket, sys, time
 here = pathlib.Path({folder!r})
-act, _, rest = (here / "acts").read_text().partition("\\n")
+act, _unused, rest = (here / "acts").read_text().partition("\\n")
 (here / "acts").write_text(rest)
 with (here / "runs").open("a") as file:
     file.write(act + "\\n")
@@ -140,7 +140,7 @@ def test_a_supervisor_that_is_killed_takes_its_qemu_along(folder: Path) -> None:
     call("start", folder)
     qemu = int((folder / "qemu.pid").read_text())
     os.kill(int((folder / "supervisor.pid").read_text()), 9)
-    for _ in range(100):
+    for _unused in range(100):
         if (
             not Path(f"/proc/{qemu}/cmdline").exists()
             or not Path(f"/proc/{qemu}/cmdline").read_bytes()
@@ -182,7 +182,7 @@ def test_the_description_goes_in_as_a_credential(folder: Path, supervisor: Modul
     given = [word.partition("credential.binary:")[2] for word in argv if "credential" in word]
     values = {
         name: base64.b64decode(value).decode()
-        for name, _, value in (word.partition("=") for word in given)
+        for name, _unused, value in (word.partition("=") for word in given)
     }
     assert values == {
         "system.hostname": "rehearsal",

@@ -243,7 +243,7 @@ def test_by_ansible(machine: Machine, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
-    head, _, body = done.stdout.partition("{")
+    head, _unused, body = done.stdout.partition("{")
     assert head.startswith("localhost | CHANGED")
     result = json.loads("{" + body)
     assert result["pending_writes"][-1] == {"path": COUNT, "value": "16"}
