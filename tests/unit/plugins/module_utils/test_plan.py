@@ -214,7 +214,7 @@ def test_a_failure_puts_files_back_and_tells_what_was_done(tmp_path: Path) -> No
 
 
 def test_a_record_goes_back_when_no_device_was_changed(tmp_path: Path) -> None:
-    error, _unused = failing(tmp_path, Plan((RECORD, count(16, 0))), sriov_numvfs__16=errno.EIO)
+    error, _host = failing(tmp_path, Plan((RECORD, count(16, 0))), sriov_numvfs__16=errno.EIO)
     assert "Already done" not in str(error)
     assert not (tmp_path / "var/record").exists()
 
@@ -240,7 +240,7 @@ def test_what_cannot_be_undone_is_told(tmp_path: Path) -> None:
 
 
 def test_the_kind_of_an_error_is_kept(tmp_path: Path) -> None:
-    error, _unused = failing(tmp_path, Plan((RULE, count(0, 1))), sriov_numvfs__0=errno.ETIMEDOUT)
+    error, _host = failing(tmp_path, Plan((RULE, count(0, 1))), sriov_numvfs__0=errno.ETIMEDOUT)
     assert isinstance(error, BlockedError)
     assert error.number == errno.ETIMEDOUT
     assert not (tmp_path / "etc/rule").exists()
@@ -258,23 +258,23 @@ def test_the_kind_of_an_error_is_kept(tmp_path: Path) -> None:
     ],
 )
 def test_remedies_by_errno(tmp_path: Path, number: int, hint: str) -> None:
-    error, _unused = failing(tmp_path, Plan((count(0, 1),)), sriov_numvfs__0=number)
+    error, _host = failing(tmp_path, Plan((count(0, 1),)), sriov_numvfs__0=number)
     assert str(error).startswith("sriov_numvfs=0 failed; ")
     assert hint in str(error)
 
 
 def test_a_remedy_of_the_attribute_comes_before_the_general_one(tmp_path: Path) -> None:
     write = count(0, 1, hints={errno.EBUSY: "ask its owner"})
-    error, _unused = failing(tmp_path, Plan((write,)), sriov_numvfs__0=errno.EBUSY)
+    error, _host = failing(tmp_path, Plan((write,)), sriov_numvfs__0=errno.EBUSY)
     assert str(error) == "sriov_numvfs=0 failed; ask its owner"
 
 
 def test_an_error_without_a_remedy(tmp_path: Path) -> None:
-    error, _unused = failing(tmp_path, Plan((count(0, 1),)), sriov_numvfs__0=errno.EIO)
+    error, _host = failing(tmp_path, Plan((count(0, 1),)), sriov_numvfs__0=errno.EIO)
     assert str(error) == "sriov_numvfs=0 failed"
 
 
 def test_a_command_that_fails_undoes_files(tmp_path: Path) -> None:
-    error, _unused = failing(tmp_path, Plan((RULE, Command(("update-grub",)))), **{"update-grub": 0})
+    error, _host = failing(tmp_path, Plan((RULE, Command(("update-grub",)))), **{"update-grub": 0})
     assert str(error) == "update-grub failed"
     assert not (tmp_path / "etc/rule").exists()
