@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from ._errors import HostError, HwaccelError
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._host import Host
 
 _WRITE_SECONDS = 30.0
@@ -58,7 +60,10 @@ class AttributeWrite:
         device: what the diff and errors call it, normally a PCI address.
         before: what the attribute reads now, None when that is not known.
         after: what it is expected to read afterwards; the value itself unless given.
+        label: what the diff calls the attribute; its own name unless given.
         hints: remedies by errno, over the general ones.
+        instead: by errno, what has the same effect where the kernel refuses this write.
+        rescue: what makes the device usable again where this write fails for good.
     """
 
     device: str
@@ -66,23 +71,40 @@ class AttributeWrite:
     value: str
     before: str | None
     after: str | None = None
+    label: str | None = None
     seconds: float = _WRITE_SECONDS
     hints: dict[int, str] = field(default_factory=dict)
+    instead: dict[int, tuple[Change, ...]] = field(default_factory=dict)
+    rescue: tuple[AttributeWrite, ...] = ()
 
     @property
     def name(self) -> str:
-        """The attribute's own name."""
-        return self.path.rsplit("/", 1)[-1]
+        """What the diff calls the attribute."""
+        return self.label or self.path.rsplit("/", 1)[-1]
 
     def apply(self, host: Host) -> None:
-        """Write the value; the kernel's answer is explained."""
+        """Write the value, or do what has the same effect; the kernel's answer is explained."""
         try:
             host.write_attribute(self.path, self.value, seconds=self.seconds)
         except HostError as error:
+            if error.number in self.instead:
+                for change in self.instead[error.number]:
+                    change.apply(host)
+                return
             hint = self.hints.get(error.number) or _HINTS.get(error.number)
-            if hint is None:
-                raise
-            raise type(error)(f"{error}; {hint}", error.number) from error
+            told = [f"{error}; {hint}" if hint else str(error), *self._rescued(host)]
+            raise type(error)(". ".join(told), error.number) from error
+
+    def _rescued(self, host: Host) -> Iterator[str]:
+        """Bring the device back into use and tell how that went."""
+        for write in self.rescue:
+            told = f"{write.device} {write.name}={write.value}"
+            try:
+                write.apply(host)
+            except HwaccelError as error:
+                yield f"Then {told} failed too: {error}"
+                return
+            yield f"Brought back: {told}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +119,23 @@ class Command:
         host.run(self.arguments, seconds=self.seconds)
 
 
-Change = t.Union[FileChange, AttributeWrite, Command]
+@dataclass(frozen=True)
+class Marker:
+    """An empty file below C(/run) that tells others what is going on; it goes when a plan fails."""
+
+    path: str
+    standing: bool
+
+    def apply(self, host: Host) -> None:
+        """Make the file, or remove it."""
+        _put(host, self.path, b"" if self.standing else None, 0o644)
+
+    def revert(self, host: Host) -> None:
+        """Remove the file: nothing is going on any more."""
+        _put(host, self.path, None, 0o644)
+
+
+Change = t.Union[FileChange, AttributeWrite, Command, Marker]
 
 
 @dataclass(frozen=True)
@@ -152,7 +190,7 @@ class Plan:
                 key = (change.device, change.name)
                 first = values[key][0] if key in values else change.before or ""
                 values[key] = (first, change.value if change.after is None else change.after)
-        keys = sorted(values)
+        keys = sorted(key for key, (first, last) in values.items() if first != last)
         return (
             [f"{device} {name}: {values[device, name][0]}\n" for device, name in keys],
             [f"{device} {name}: {values[device, name][1]}\n" for device, name in keys],
@@ -189,7 +227,9 @@ def _after_failure(host: Host, error: HwaccelError, made: list[Change]) -> tuple
     told = [str(error)]
     for change in reversed(made):
         # A record of what was found is still needed once a device was changed.
-        if isinstance(change, FileChange) and (change.shown or not writes):
+        if isinstance(change, Marker) or (
+            isinstance(change, FileChange) and (change.shown or not writes)
+        ):
             try:
                 change.revert(host)
             except HwaccelError as second:

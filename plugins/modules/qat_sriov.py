@@ -38,7 +38,8 @@ options:
   state:
     description:
       - V(present) makes the VFs.
-      - V(absent) brings VFs, autoprobe and rule back to what they were before this module. Without
+      - V(absent) brings VFs, autoprobe, services, automatic reset and rule back to what they were
+        before this module; services and automatic reset only where a task set them. Without
         a record of that it removes the VFs and the rule, and warns.
     type: str
     choices: [present, absent]
@@ -50,6 +51,31 @@ options:
         for. This is predicted and returned as C(coerced); see O(coerced_ok).
     type: raw
     default: max
+  host_vfs:
+    description:
+      - How many VFs of each PF, from the first on, the host keeps for itself. They get their native
+        driver (by C(driver_override), at each boot again), and are returned as C(reserved), which
+        no module or role of this collection gives to a guest.
+      - Linux has a native driver for VFs of generation 1 only; without one this is refused.
+      - A smaller number takes VFs from that driver, which needs O(force=true).
+    type: int
+    default: 0
+  services:
+    description:
+      - What generation 4 and later work on (C(cfg_services)), as a set; any order is the same.
+      - Generations 4 and 5 take two of V(sym), V(asym) and V(dc) at most, generation 6 takes three,
+        with V(decomp) among them. V(dcc) stands alone.
+      - Other services are set while the PF is down, which takes its VFs away and makes them again;
+        so nobody may use one.
+      - Unset leaves them as they are. Refused for families without a choice of services.
+    type: list
+    elements: str
+  auto_reset:
+    description:
+      - Whether the driver resets a device by itself after a fatal error (C(auto_reset)), on
+        generation 4 and later with Linux 6.9 or later.
+      - Unset leaves it as it is.
+    type: bool
   autoprobe:
     description:
       - Whether new VFs get their native driver by themselves (C(sriov_drivers_autoprobe)).
@@ -59,8 +85,8 @@ options:
     default: false
   persistent:
     description:
-      - Make the same again at each boot, by a udev rule that checks the device's id.
-      - V(false) removes that rule.
+      - Make the same again at each boot, by udev rules that check the device's id.
+      - V(false) removes these rules.
     type: bool
     default: true
   coerced_ok:
@@ -91,6 +117,17 @@ EXAMPLES = r"""
       - address: "0000:01:00.0"
         id: "8086:37c8"
     num_vfs: 16
+
+- name: Give two VFs of each C62x to the host itself, and leave fourteen for guests
+  hwaccel.virt.qat_sriov:
+    devices: [c62x]
+    host_vfs: 2
+
+- name: Let all devices of generation 4 do symmetric and asymmetric cryptography
+  hwaccel.virt.qat_sriov:
+    devices: [gen4]
+    services: [sym, asym]
+    auto_reset: true
 
 - name: Remove the VFs of all C62x, none of which may be in use
   hwaccel.virt.qat_sriov:
@@ -140,12 +177,17 @@ devices:
       description: Whether the driver makes another number than was asked for.
       type: bool
     services:
-      description: Services of generation 4 and later, V(null) elsewhere.
+      description: >-
+        Services of generation 4 and later, in the order V(sym), V(asym), V(dc), V(dcc), V(decomp);
+        V(null) elsewhere.
       type: list
       elements: str
     qat_state:
-      description: State of generation 4 and later, V(null) elsewhere.
+      description: V(up) or V(down) on generation 4 and later, V(null) elsewhere.
       type: str
+    auto_reset:
+      description: Whether the driver resets the device by itself, V(null) where it does not tell.
+      type: bool
     skipped:
       description: Whether the PF was left alone because it stands on a VFIO driver.
       type: bool
@@ -186,6 +228,9 @@ def main() -> t.NoReturn:
             "devices": {"type": "list", "elements": "raw", "default": ["all"]},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "num_vfs": {"type": "raw", "default": "max"},
+            "host_vfs": {"type": "int", "default": 0},
+            "services": {"type": "list", "elements": "str"},
+            "auto_reset": {"type": "bool"},
             "autoprobe": {"type": "bool", "default": False},
             "persistent": {"type": "bool", "default": True},
             "coerced_ok": {"type": "bool", "default": True},

@@ -71,6 +71,11 @@ class QatFamily:
         return self.generation >= _FIRST_WITH_SERVICES
 
     @property
+    def vf_module(self) -> str | None:
+        """The kernel module that registers the driver of its VFs."""
+        return None if self.module is None else f"{self.module}vf"
+
+    @property
     def generation_word(self) -> str:
         """The selector of its generation: gen1, gen4, gen5 or gen6."""
         return f"gen{int(self.generation)}"

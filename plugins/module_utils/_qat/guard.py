@@ -11,14 +11,18 @@ import typing as t
 from .._errors import RefusedError
 from .._vfio.holders import is_vfio_driver
 from .observe import blocked_error
+from .services import AUTO_RESET, CFG_SERVICES, check_services
 
 if t.TYPE_CHECKING:
-    from .observe import Pf
+    from .observe import Pf, Vf
     from .wanted import Target, Wanted
 
 
-def check(wanted: Wanted, pf: Pf, target: Target) -> None:
+def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> None:
     """Refuse what cannot be or would harm.
+
+    Args:
+        native_driver: whether this host has the native driver of the VFs.
 
     Raises:
         RefusedError: naming the device, the cause and the remedy.
@@ -33,9 +37,35 @@ def check(wanted: Wanted, pf: Pf, target: Target) -> None:
     if pf.blocked:
         raise blocked_error(pf)
     if wanted.present:
+        _check_services(wanted, pf)
         _check_number(wanted, pf, target)
-    if target.num_vfs != pf.num_vfs:
-        _check_free(wanted, pf)
+        _check_host_vfs(wanted, pf, target, native_driver=native_driver)
+    _check_free(wanted, pf, target)
+
+
+def _check_services(wanted: Wanted, pf: Pf) -> None:
+    """Refuse services, or a reset by itself, that a PF cannot have."""
+    where = f"{pf.address} ({pf.family.name})"
+    there = pf.service_state
+    if wanted.services is not None:
+        check_services(where, pf.family, wanted.services)
+        if there is None or there.services is None:
+            raise RefusedError(_without_attribute(pf, "services", CFG_SERVICES, "6.0"))
+    if wanted.auto_reset is not None and (there is None or there.auto_reset is None):
+        raise RefusedError(_without_attribute(pf, "auto_reset", AUTO_RESET, "6.9"))
+
+
+def _without_attribute(pf: Pf, option: str, attribute: str, since: str) -> str:
+    if not pf.family.has_services:
+        cause = f"{pf.family.name} is of generation {pf.family.generation}, which has none"
+        remedy = "leave these PFs out of option devices, for example by devices: [gen4]"
+    elif pf.function.driver is None:
+        cause = "no driver has the PF"
+        remedy = f"load {pf.family.module} and see the kernel log"
+    else:
+        cause = f"driver {pf.function.driver} of this kernel does not offer it"
+        remedy = f"Linux {since} or later has it in its own driver; else leave the option out"
+    return f"{pf.address}: option {option}: no {attribute}: {cause}; {remedy}"
 
 
 def _check_number(wanted: Wanted, pf: Pf, target: Target) -> None:
@@ -66,9 +96,37 @@ def _check_number(wanted: Wanted, pf: Pf, target: Target) -> None:
         raise RefusedError(message)
 
 
-def _check_free(wanted: Wanted, pf: Pf) -> None:
-    """Refuse to take away VFs that somebody uses; force overrides what is not open."""
-    held = [(vf, vf.holder) for vf in pf.vfs if vf.holder is not None]
+def _check_host_vfs(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> None:
+    """Refuse to keep VFs for the host that are not there or have no driver here."""
+    if not target.host_vfs:
+        return
+    if target.host_vfs > target.num_vfs:
+        message = (
+            f"option host_vfs: {target.host_vfs} is above the {target.num_vfs} VFs that "
+            f"{pf.address} is to have; use 0 to {target.num_vfs}"
+        )
+        raise RefusedError(message)
+    if not native_driver:
+        message = (
+            f"option host_vfs: {wanted.host_vfs}: this host has no native driver for VFs of "
+            f"{pf.address} ({pf.family.vf_driver or 'none is known'}, module "
+            f"{pf.family.vf_module or 'unknown'}); Linux has one for generation 1 only, the "
+            "vendor's package for later ones: install it, or use host_vfs: 0"
+        )
+        raise RefusedError(message)
+    if any(vf.address is None for vf in target.vfs(pf)):
+        message = (
+            f"option host_vfs: {wanted.host_vfs}: where VFs of {pf.address} will be cannot be told "
+            "from its SR-IOV capability; use host_vfs: 0"
+        )
+        raise RefusedError(message)
+
+
+def _check_free(wanted: Wanted, pf: Pf, target: Target) -> None:
+    """Refuse to take VFs from who uses them; force overrides what is not open."""
+    remakes = target.remakes(pf)
+    taken = pf.vfs if remakes else _moved(pf, target)
+    held = [(vf, vf.holder) for vf in taken if vf.holder is not None]
     for vf, holder in held:
         if holder.keeps_it_open:
             message = (
@@ -78,8 +136,14 @@ def _check_free(wanted: Wanted, pf: Pf) -> None:
             raise RefusedError(message)
     if held and not wanted.force:
         told = ", ".join(f"{vf.address} by {holder}" for vf, holder in held)
-        message = (
-            f"{pf.address}: VFs are in use: {told}; taking {pf.num_vfs} VFs away would take "
-            "these too: free them, or use force: true"
-        )
+        why = f"; taking {pf.num_vfs} VFs away would take these too" if remakes else ""
+        message = f"{pf.address}: VFs are in use: {told}{why}: free them, or use force: true"
         raise RefusedError(message)
+
+
+def _moved(pf: Pf, target: Target) -> list[Vf]:
+    """Return the VFs that get another driver, or lose theirs, without being made anew."""
+    native = pf.family.vf_driver
+    kept = [vf for vf in pf.vfs[: target.host_vfs] if vf.driver != native]
+    given = [vf for vf in pf.vfs[target.host_vfs :] if vf.reserved and not target.autoprobe]
+    return kept + given

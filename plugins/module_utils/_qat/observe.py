@@ -14,6 +14,7 @@ from .._host import Blocked
 from .._pci.function import DRIVERS, PciFunction, read_config
 from .._vfio.holders import Holder, Holders, read_holders
 from .devices import QatFamily, pf_family, vf_family
+from .services import ATTRIBUTES, ServiceState
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,17 +24,26 @@ if t.TYPE_CHECKING:
     from .._pci.config import ConfigSpace
 
 _OUT_OF_TREE = "O"
+_COUNT = "sriov_numvfs"
+_NO_OVERRIDE = "(null)"
 
 
 @dataclass(frozen=True)
 class Vf:
-    """A virtual function; what only the kernel assigns is None for one not yet made."""
+    """A virtual function; what only the kernel assigns is None for one not yet made.
+
+    Args:
+        override: C(driver_override), the only driver that may take it, None without.
+        reserved: whether that is its native driver, which keeps it for the host.
+    """
 
     address: PciAddress | None
     id: PciId
     driver: str | None = None
     iommu_group: int | None = None
     holder: Holder | None = None
+    override: str | None = None
+    reserved: bool = False
 
     def as_result(self) -> dict[str, t.Any]:
         """Return it as modules return it."""
@@ -42,7 +52,7 @@ class Vf:
             "id": str(self.id),
             "driver": self.driver,
             "iommu_group": self.iommu_group,
-            "reserved": False,
+            "reserved": self.reserved,
             "holder": None if self.holder is None else self.holder.as_result(),
         }
 
@@ -56,6 +66,8 @@ class Pf:
         autoprobe: C(sriov_drivers_autoprobe), None on kernels without it.
         driver_known: whether the family's driver is registered with the kernel.
         in_tree: whether its driver is the kernel's own.
+        vf_driver_known: whether the native driver of its VFs is registered with the kernel.
+        service_state: None where the driver has no choice of services.
     """
 
     function: PciFunction
@@ -67,6 +79,8 @@ class Pf:
     in_tree: bool
     vfs: tuple[Vf, ...]
     holder: Holder | None
+    vf_driver_known: bool = False
+    service_state: ServiceState | None = None
 
     @property
     def address(self) -> PciAddress:
@@ -115,8 +129,11 @@ def read_pfs(
 ) -> tuple[Pf, ...]:
     """Observe QAT PFs with their VFs; the attributes that can block are read within a bound."""
     families = {function: family for function in pfs if (family := pf_family(function))}
-    counts = {pf: f"{pf.path}/sriov_numvfs" for pf in families if pf.total_vfs is not None}
-    answers = host.guarded_attributes(list(counts.values()))
+    guarded = {pf: _guarded(host, pf, family) for pf, family in families.items()}
+    read = host.guarded_attributes([path for paths in guarded.values() for path in paths.values()])
+    answers = {
+        pf: {name: read[path] for name, path in paths.items()} for pf, paths in guarded.items()
+    }
     if holders is None:
         related = [functions[vf] for pf in families for vf in pf.vfs if vf in functions]
         holders = read_holders(host, [*families, *related])
@@ -125,19 +142,32 @@ def read_pfs(
             function=pf,
             family=family,
             config=read_config(host, pf.address),
-            num_vfs=_count(answers.get(counts.get(pf, ""))),
+            num_vfs=_count(answers[pf]),
             autoprobe=_read_autoprobe(host, pf),
-            driver_known=family.driver is not None and host.exists(f"{DRIVERS}/{family.driver}"),
+            driver_known=_is_registered(host, family.driver),
             in_tree=_is_in_tree(host, pf),
-            vfs=tuple(_vf(functions[at], holders) for at in pf.vfs if at in functions),
+            vfs=tuple(_vf(host, functions[at], holders) for at in pf.vfs if at in functions),
             holder=holders.of(pf),
+            vf_driver_known=_is_registered(host, family.vf_driver),
+            service_state=ServiceState.parse(answers[pf]),
         )
         for pf, family in families.items()
     )
 
 
-def _count(answer: str | Blocked | None) -> int | None:
-    return None if isinstance(answer, Blocked) else int(answer or 0)
+def _guarded(host: Host, function: PciFunction, family: QatFamily) -> dict[str, str]:
+    """Return the attributes of a PF whose read waits for whoever changes its VFs or state."""
+    names = [] if function.total_vfs is None else [_COUNT]
+    if family.has_services and host.exists(f"{function.path}/{ATTRIBUTES[0]}"):
+        names += ATTRIBUTES
+    return {name: f"{function.path}/{name}" for name in names}
+
+
+def _count(answers: Mapping[str, str | Blocked | None]) -> int | None:
+    """Return the number of VFs, None where one of the attributes does not answer."""
+    if any(isinstance(answer, Blocked) for answer in answers.values()):
+        return None
+    return int(t.cast("str | None", answers.get(_COUNT)) or 0)
 
 
 def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
@@ -145,14 +175,24 @@ def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
     return None if text is None else text == "1"
 
 
-def _vf(function: PciFunction, holders: Holders) -> Vf:
+def _vf(host: Host, function: PciFunction, holders: Holders) -> Vf:
+    override = host.attribute(f"{function.path}/driver_override")
+    family = vf_family(function)
+    if override in ("", _NO_OVERRIDE):
+        override = None
     return Vf(
         address=function.address,
         id=function.id,
         driver=function.driver,
         iommu_group=function.iommu_group,
         holder=holders.of(function),
+        override=override,
+        reserved=override is not None and family is not None and override == family.vf_driver,
     )
+
+
+def _is_registered(host: Host, driver: str | None) -> bool:
+    return driver is not None and host.exists(f"{DRIVERS}/{driver}")
 
 
 def _is_in_tree(host: Host, function: PciFunction) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
+from .services import DOWN, STATE, UP
 
 if t.TYPE_CHECKING:
     from .._host import Host
@@ -35,6 +36,15 @@ def pf_problems(pf: Pf, *, module_available: bool) -> list[Problem]:
         )
     if pf.function.driver is None:
         problems.append(_without_driver(pf, where, module_available=module_available))
+    if pf.service_state is not None and pf.service_state.state == DOWN:
+        problems.append(
+            Problem(
+                "driver",
+                f"{where}: down",
+                f"{STATE} reads {DOWN}: the device does no work, and has no VFs",
+                f"run qat_sriov with services or num_vfs, or: echo {UP} > {pf.attribute(STATE)}",
+            ),
+        )
     if pf.total_vfs == 0:
         problems.append(
             Problem(

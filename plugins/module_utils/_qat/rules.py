@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The udev rule that makes a PF's VFs again at every boot, one file for each PF.
+"""The udev rules that bring a PF into its state again at every boot, one file for each PF.
 
-The rule acts when the PF has its driver: at C(bind), and at C(add) for a driver bound in the
-initramfs, since systemd-udev-trigger replays C(add) only. It checks that the same device still
-sits at the address, and that no VFs are there, before it writes.
+The first rule acts when the PF has its driver: at C(bind), and at C(add) for a driver bound in
+the initramfs, since systemd-udev-trigger replays C(add) only. It checks that the same device
+still sits at the address, and that no VFs are there, before it writes. The second rule gives
+the VFs that the host keeps their driver. Both stand aside while the collection itself works on
+the PF, which a file below C(/run) tells.
 """
 
 from __future__ import annotations
@@ -17,13 +19,35 @@ from dataclasses import dataclass
 
 from .._errors import HwaccelError
 from .._pci.address import PciAddress, PciId
+from .services import (
+    AUTO_RESET,
+    CFG_SERVICES,
+    DOWN,
+    STATE,
+    UP,
+    join_services,
+    split_services,
+    switch_word,
+)
 
 if t.TYPE_CHECKING:
     from .._host import Host
 
 _FOLDER = "/etc/udev/rules.d"
 _NAME = re.compile(r"80-hwaccel-qat-(.+)\.rules")
-_PAIR = re.compile(r'([A-Z]+(?:\{[a-z_]+\})?)(==|=)"([^"]*)"')
+_PAIR = re.compile(r'([A-Z]+(?:\{(?:\[[a-z/]+\])?[a-z_/]+\})?)(==|!=|=)"([^"]*)"')
+_COMMENT = "# Written by hwaccel.virt.qat_sriov; state: absent or persistent: false removes it."
+_COUNT, _AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
+_OVERRIDE, _PROBE = "driver_override", "[subsystem/pci]drivers_probe"
+
+
+@dataclass(frozen=True)
+class HostVfs:
+    """The VFs that the host keeps: where they are, what they are, and their native driver."""
+
+    addresses: tuple[PciAddress, ...]
+    id: PciId
+    driver: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +55,11 @@ class SriovRule:
     """What a PF gets at boot.
 
     Args:
+        num_vfs: 0 makes none.
         autoprobe: None leaves C(sriov_drivers_autoprobe) alone, on kernels without it.
+        services: None leaves C(qat/cfg_services) alone.
+        auto_reset: None leaves C(qat/auto_reset) alone.
+        host_vfs: None when the host keeps no VF.
     """
 
     address: PciAddress
@@ -39,6 +67,9 @@ class SriovRule:
     driver: str
     num_vfs: int
     autoprobe: bool | None
+    services: tuple[str, ...] | None = None
+    auto_reset: bool | None = None
+    host_vfs: HostVfs | None = None
 
     @property
     def path(self) -> str:
@@ -47,22 +78,46 @@ class SriovRule:
 
     def render(self) -> bytes:
         """Return the file's content."""
-        pairs = [
+        lines = [_COMMENT, ", ".join((*self._match_pf(), *self._assignments()))]
+        if self.host_vfs:
+            lines.append(", ".join(self._host_vfs_rule(self.host_vfs)))
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def _match_pf(self) -> list[str]:
+        return [
             'ACTION=="add|bind"',
             'SUBSYSTEM=="pci"',
             f'KERNEL=="{self.address}"',
             f'DRIVER=="{self.driver}"',
-            f'ATTR{{vendor}}=="0x{self.id.vendor:04x}"',
-            f'ATTR{{device}}=="0x{self.id.device:04x}"',
-            'ATTR{sriov_numvfs}=="0"',
+            *_match_id(self.id),
+            f'ATTR{{{_COUNT}}}=="0"',
+            f'TEST!="{marker_path(self.address)}"',
         ]
-        if self.autoprobe is not None:
-            pairs.append(f'ATTR{{sriov_drivers_autoprobe}}="{self.autoprobe:d}"')
-        pairs.append(f'ATTR{{sriov_numvfs}}="{self.num_vfs}"')
-        comment = (
-            "# Written by hwaccel.virt.qat_sriov; state: absent or persistent: false removes it."
-        )
-        return f"{comment}\n{', '.join(pairs)}\n".encode()
+
+    def _assignments(self) -> list[str]:
+        """Return what is written, in order: services only while down, VFs at the end."""
+        written: list[tuple[str, str]] = []
+        if self.services:
+            services = join_services(self.services)
+            written += [(STATE, DOWN), (CFG_SERVICES, services), (STATE, UP)]
+        if self.auto_reset is not None:
+            written.append((AUTO_RESET, switch_word(on=self.auto_reset)))
+        if self.num_vfs and self.autoprobe is not None:
+            written.append((_AUTOPROBE, f"{self.autoprobe:d}"))
+        if self.num_vfs:
+            written.append((_COUNT, str(self.num_vfs)))
+        return [_assign(name, value) for name, value in written]
+
+    def _host_vfs_rule(self, kept: HostVfs) -> list[str]:
+        return [
+            'ACTION=="add"',
+            'SUBSYSTEM=="pci"',
+            f'KERNEL=="{"|".join(map(str, kept.addresses))}"',
+            *_match_id(kept.id),
+            f'TEST!="{marker_path(self.address)}"',
+            _assign(_OVERRIDE, kept.driver),
+            _assign(_PROBE, "$kernel"),
+        ]
 
     @classmethod
     def parse(cls, content: bytes) -> SriovRule | None:
@@ -70,26 +125,60 @@ class SriovRule:
         lines = [
             line for line in content.decode("utf-8", "replace").splitlines() if line[:1] != "#"
         ]
-        pairs = _PAIR.findall(lines[0]) if len(lines) == 1 else []
-        matched = {key: value for key, operator, value in pairs if operator == "=="}
-        assigned = {key: value for key, operator, value in pairs if operator == "="}
         try:
-            autoprobe = assigned.get("ATTR{sriov_drivers_autoprobe}")
-            rule = cls(
-                address=PciAddress.parse(matched["KERNEL"]),
-                id=PciId(int(matched["ATTR{vendor}"], 16), int(matched["ATTR{device}"], 16)),
-                driver=matched["DRIVER"],
-                num_vfs=int(assigned["ATTR{sriov_numvfs}"]),
-                autoprobe=None if autoprobe is None else autoprobe == "1",
-            )
+            first, *others = (_pairs(line) for line in lines)
+            rule = cls._parse(first, others[0] if others else None)
         except (HwaccelError, KeyError, ValueError):
             return None
         return rule if rule.render() == content else None
 
+    @classmethod
+    def _parse(cls, pf: dict[str, str], kept: dict[str, str] | None) -> SriovRule:
+        autoprobe, services = pf.get(f"ATTR{{{_AUTOPROBE}}}="), pf.get(f"ATTR{{{CFG_SERVICES}}}=")
+        auto_reset = pf.get(f"ATTR{{{AUTO_RESET}}}=")
+        host_vfs = None
+        if kept is not None:
+            addresses = tuple(PciAddress.parse(text) for text in kept["KERNEL=="].split("|"))
+            host_vfs = HostVfs(addresses, _id(kept), kept[f"ATTR{{{_OVERRIDE}}}="])
+        return cls(
+            address=PciAddress.parse(pf["KERNEL=="]),
+            id=_id(pf),
+            driver=pf["DRIVER=="],
+            num_vfs=int(pf.get(f"ATTR{{{_COUNT}}}=", "0")),
+            autoprobe=None if autoprobe is None else autoprobe == "1",
+            services=None if services is None else split_services(services),
+            auto_reset=None if auto_reset is None else auto_reset == switch_word(on=True),
+            host_vfs=host_vfs,
+        )
+
+
+def _match_id(number: PciId) -> list[str]:
+    return [
+        f'ATTR{{vendor}}=="0x{number.vendor:04x}"',
+        f'ATTR{{device}}=="0x{number.device:04x}"',
+    ]
+
+
+def _assign(name: str, value: str) -> str:
+    return f'ATTR{{{name}}}="{value}"'
+
+
+def _pairs(line: str) -> dict[str, str]:
+    return {f"{key}{operator}": value for key, operator, value in _PAIR.findall(line)}
+
+
+def _id(pairs: dict[str, str]) -> PciId:
+    return PciId(int(pairs["ATTR{vendor}=="], 16), int(pairs["ATTR{device}=="], 16))
+
 
 def rule_path(address: PciAddress) -> str:
-    """Return where the rule of a PF stands."""
+    """Return where the rules of a PF stand."""
     return f"{_FOLDER}/80-hwaccel-qat-{address}.rules"
+
+
+def marker_path(address: PciAddress) -> str:
+    """Return the file that keeps the rules of a PF from acting while it stands."""
+    return f"/run/hwaccel/working-on-{address}"
 
 
 def read_rules(host: Host) -> list[SriovRule]:

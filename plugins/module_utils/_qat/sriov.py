@@ -6,50 +6,29 @@
 
 from __future__ import annotations
 
-import errno
 import typing as t
 from dataclasses import dataclass, replace
 
 from .._iommu.groups import read_iommu
 from .._iommu.problems import iommu_problems
 from .._pci.function import read_functions
-from .._plan import AttributeWrite, Change, FileChange, Plan
+from .._plan import Change, Plan
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver
 from .guard import check
-from .observe import Pf, blocked_error, read_pfs
-from .problems import problems_of
-from .rules import rule_path
+from .observe import Pf, read_pfs
+from .outcome import PfState, predicted, unmet
+from .problems import module_available, problems_of
+from .record import entry_of, remembered, reverted
+from .rules import marker_path, rule_path
 from .selectors import select_pfs
-from .wanted import Target, Wanted, entry_of, remembered, reverted, target_of
+from .steps import steps
+from .wanted import Target, Wanted, target_of
 
 if t.TYPE_CHECKING:
     from .._errors import Problem
     from .._host import Host
     from .._pci.address import PciAddress
-
-_COUNT, _AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
-# Making 125 VFs was seen to take 65 s (sriov-network-operator #1015).
-_WRITE_SECONDS, _WRITE_SECONDS_PER_VF = 30.0, 1.0
-
-_MAKE_HINTS = {
-    errno.EINVAL: "in-tree drivers of Linux 6.12 to 6.15 make no VFs without a working IOMMU",
-    errno.ENOMEM: "the firmware left no room for the VFs' memory: turn on Above 4G Decoding in the "
-    "firmware setup, or add pci=realloc to the kernel command line",
-    errno.ENOENT: "the PF is gone, or its driver makes no VFs",
-}
-_REMOVE_HINTS = {
-    errno.EINVAL: "in-tree drivers before Linux 6.12 do not take VFs away: unbind the PF from its "
-    "driver and bind it again, with the udev rule out of the way (persistent: false)",
-}
-
-
-@dataclass(frozen=True)
-class PfState:
-    """A PF with the rule that stands for it."""
-
-    pf: Pf
-    rule: bytes | None
 
 
 @dataclass(frozen=True)
@@ -83,27 +62,40 @@ class QatSriov:
             if is_vfio_driver(pf.function.driver) and pf.address not in selection.by_name
         )
         chosen = tuple(pf for pf in pfs if pf not in skipped)
+        release = host.attribute("/proc/sys/kernel/osrelease") or ""
         return State(
-            pfs=tuple(PfState(pf, host.read_bytes(rule_path(pf.address))) for pf in chosen),
+            pfs=tuple(self._observe_pf(host, release, pf) for pf in chosen),
             skipped=skipped,
             undo=UndoRecord.read(host),
-            problems=tuple(_problems(host, chosen)),
+            problems=tuple(_problems(host, release, chosen)),
+        )
+
+    def _observe_pf(self, host: Host, release: str, pf: Pf) -> PfState:
+        native = pf.vf_driver_known
+        if self.wanted.host_vfs and not native:
+            native = module_available(host, release, pf.family.vf_module)
+        return PfState(
+            pf=pf,
+            rule=host.read_bytes(rule_path(pf.address)),
+            marked=host.exists(marker_path(pf.address)),
+            native_driver=native,
         )
 
     def plan(self, state: State) -> Plan:
         """Decide for every PF before any is changed."""
         targets = self._targets(state)
         for found in state.pfs:
-            check(self.wanted, found.pf, targets[found.pf.address])
+            target = targets[found.pf.address]
+            check(self.wanted, found.pf, target, native_driver=found.native_driver)
         undo = state.undo
         changes: list[Change] = []
         for found in state.pfs:
             target = targets[found.pf.address]
-            steps = _changes(found, target)
-            changes += steps
+            todo = steps(found.pf, found.rule, target, marked=found.marked)
+            changes += todo
             if not self.wanted.present:
                 undo = reverted(undo, found.pf)
-            elif steps:
+            elif todo:
                 undo = remembered(undo, found.pf, found.rule, target)
         devices, record = Plan(tuple(changes)), Plan(undo.change())
         if self.wanted.present:
@@ -116,13 +108,13 @@ class QatSriov:
         targets = self._targets(state)
         return replace(
             state,
-            pfs=tuple(_predicted(found.pf, targets[found.pf.address]) for found in state.pfs),
+            pfs=tuple(predicted(found, targets[found.pf.address]) for found in state.pfs),
         )
 
     def unmet(self, before: State, after: State) -> str | None:
         """Compare what is there now with what was wanted."""
         targets = self._targets(before)
-        missing = (_unmet(found, targets[found.pf.address]) for found in after.pfs)
+        missing = (unmet(found, targets[found.pf.address]) for found in after.pfs)
         return next((text for text in missing if text is not None), None)
 
     def report(self, before: State, after: State) -> dict[str, t.Any]:
@@ -144,30 +136,6 @@ class QatSriov:
         }
 
 
-def _predicted(pf: Pf, target: Target) -> PfState:
-    if target.num_vfs != pf.num_vfs:
-        pf = replace(pf, num_vfs=target.num_vfs, vfs=pf.expected_vfs(target.num_vfs))
-    if target.autoprobe is not None:
-        pf = replace(pf, autoprobe=target.autoprobe)
-    return PfState(pf, target.rule)
-
-
-def _unmet(found: PfState, target: Target) -> str | None:
-    pf = found.pf
-    if pf.num_vfs is None:
-        return str(blocked_error(pf))
-    if target.num_vfs != pf.num_vfs or len(pf.vfs) != pf.num_vfs:
-        return (
-            f"{pf.address}: {_COUNT} was set to {target.num_vfs}, reads {pf.num_vfs}, and "
-            f"{len(pf.vfs)} VFs are there; the kernel log tells what {pf.function.driver} did"
-        )
-    if target.autoprobe not in (None, pf.autoprobe):
-        return f"{pf.address}: {_AUTOPROBE} was set to {target.autoprobe:d} and did not change"
-    if target.rule != found.rule:
-        return f"{rule_path(pf.address)}: not as it was written; something else changes it"
-    return None
-
-
 def _absent_warnings(state: State, plan: Plan) -> tuple[str, ...]:
     if not plan:
         return ()
@@ -180,7 +148,7 @@ def _absent_warnings(state: State, plan: Plan) -> tuple[str, ...]:
 
 
 def _device(pf: Pf, target: Target | None) -> dict[str, t.Any]:
-    function = pf.function
+    function, there = pf.function, pf.service_state
     return {
         "address": str(pf.address),
         "id": str(function.id),
@@ -192,51 +160,15 @@ def _device(pf: Pf, target: Target | None) -> dict[str, t.Any]:
         "num_vfs": pf.num_vfs,
         "requested": None if target is None else target.requested,
         "coerced": target is not None and target.coerced,
-        "services": None,
-        "qat_state": None,
+        "services": list(there.services) if there and there.services is not None else None,
+        "qat_state": there.state if there else None,
+        "auto_reset": there.auto_reset if there else None,
         "skipped": target is None,
         "vfs": [vf.as_result() for vf in pf.vfs],
     }
 
 
-def _changes(found: PfState, target: Target) -> list[Change]:
-    """Return the steps of one PF in order: old VFs gone, autoprobe, new VFs, rule."""
-    pf = found.pf
-    steps: list[Change] = []
-    remake = target.num_vfs != pf.num_vfs
-    if remake and pf.num_vfs:
-        steps.append(_write_count(pf, 0, _REMOVE_HINTS))
-    if target.autoprobe is not None and target.autoprobe != pf.autoprobe:
-        steps.append(_write_autoprobe(pf, target))
-    if remake and target.num_vfs:
-        steps.append(_write_count(pf, target.num_vfs, _MAKE_HINTS))
-    if target.rule != found.rule:
-        steps.append(FileChange(rule_path(pf.address), found.rule, target.rule))
-    return steps
-
-
-def _write_autoprobe(pf: Pf, target: Target) -> AttributeWrite:
-    return AttributeWrite(
-        device=str(pf.address),
-        path=pf.attribute(_AUTOPROBE),
-        value=f"{target.autoprobe:d}",
-        before=f"{pf.autoprobe:d}",
-    )
-
-
-def _write_count(pf: Pf, number: int, hints: dict[int, str]) -> AttributeWrite:
-    return AttributeWrite(
-        device=str(pf.address),
-        path=pf.attribute(_COUNT),
-        value=str(number),
-        before=str(pf.num_vfs),
-        seconds=_WRITE_SECONDS + _WRITE_SECONDS_PER_VF * pf.total_vfs,
-        hints=hints,
-    )
-
-
-def _problems(host: Host, pfs: tuple[Pf, ...]) -> list[Problem]:
-    release = host.attribute("/proc/sys/kernel/osrelease") or ""
+def _problems(host: Host, release: str, pfs: tuple[Pf, ...]) -> list[Problem]:
     problems = problems_of(host, release, pfs)
     if any(pf.function.iommu_group is None for pf in pfs):
         command_line = host.attribute("/proc/cmdline") or ""

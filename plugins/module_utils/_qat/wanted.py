@@ -7,27 +7,34 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import InputError
-from .._undo import UndoEntry
-from .rules import SriovRule
+from .record import SriovRecord, entry_of
+from .rules import HostVfs, SriovRule
 from .selectors import Selector, parse_selectors
+from .services import parse_services
 
 if t.TYPE_CHECKING:
     from .._undo import UndoRecord
-    from .observe import Pf
-
-_MODULE = "qat_sriov"
+    from .observe import Pf, Vf
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the task asks for, parsed; C(num_vfs) None means the maximum."""
+    """What the task asks for, parsed.
+
+    Args:
+        num_vfs: None means the maximum.
+        services: None leaves them as they are; so does it with C(auto_reset).
+    """
 
     selectors: tuple[Selector, ...]
     present: bool
     num_vfs: int | None
+    host_vfs: int
+    services: tuple[str, ...] | None
+    auto_reset: bool | None
     autoprobe: bool
     persistent: bool
     coerced_ok: bool
@@ -41,10 +48,17 @@ class Wanted:
         Raises:
             InputError: naming the option that cannot be right.
         """
+        num_vfs, host_vfs = _parse_count(options["num_vfs"]), options["host_vfs"]
+        if not 0 <= host_vfs <= (host_vfs if num_vfs is None else num_vfs):
+            most = "num_vfs" if num_vfs is None else f"the {num_vfs} of num_vfs"
+            raise InputError("host_vfs", host_vfs, f"a whole number from 0 to {most}")
         return cls(
             selectors=parse_selectors(options["devices"]),
             present=options["state"] == "present",
-            num_vfs=_parse_count(options["num_vfs"]),
+            num_vfs=num_vfs,
+            host_vfs=host_vfs,
+            services=parse_services(options["services"]),
+            auto_reset=options["auto_reset"],
             autoprobe=options["autoprobe"],
             persistent=options["persistent"],
             coerced_ok=options["coerced_ok"],
@@ -69,11 +83,18 @@ class Target:
     Args:
         requested: the number of VFs asked for.
         num_vfs: the number that there will be, which the driver may coerce.
+        host_vfs: how many of them, from the first on, the host keeps.
+        services: None leaves them alone.
+        auto_reset: None leaves it alone.
         autoprobe: None leaves it alone.
+        rule: the content of the file of its udev rules, None without.
     """
 
     requested: int
     num_vfs: int
+    host_vfs: int
+    services: tuple[str, ...] | None
+    auto_reset: bool | None
     autoprobe: bool | None
     rule: bytes | None
 
@@ -82,39 +103,87 @@ class Target:
         """Whether the driver makes another number than was asked for."""
         return self.requested != self.num_vfs
 
+    def changes_services(self, pf: Pf) -> bool:
+        """Tell whether the PF has to go down for other services."""
+        there = pf.service_state.services if pf.service_state else None
+        return self.services is not None and set(self.services) != set(there or ())
+
+    def remakes(self, pf: Pf) -> bool:
+        """Tell whether the VFs that are there have to go; a PF that goes down loses them."""
+        return self.num_vfs != pf.num_vfs or self.changes_services(pf)
+
+    def vfs(self, pf: Pf) -> tuple[Vf, ...]:
+        """Return the VFs that there will be, before the host keeps any of them."""
+        return pf.expected_vfs(self.num_vfs) if self.remakes(pf) else pf.vfs
+
 
 def target_of(wanted: Wanted, pf: Pf, rule: bytes | None, undo: UndoRecord) -> Target:
     """Return what a PF is to become.
 
     Args:
-        rule: the udev rule that stands for it now.
+        rule: the udev rules that stand for it now.
     """
     if wanted.present:
-        return _present_target(wanted, pf)
+        return _present_target(wanted, pf, rule)
     entry = entry_of(pf, undo)
     if entry is not None and entry.made is None:
         # Brought back already: what came after that is the operator's.
-        return Target(pf.num_vfs or 0, pf.num_vfs or 0, pf.autoprobe, rule)
-    return _absent_target(pf, _default_state(pf) if entry is None else entry.found)
+        there = SriovRecord.of(pf, rule)
+        return _absent_target(pf, replace(there, services=None, auto_reset=None))
+    return _absent_target(pf, SriovRecord.default(pf) if entry is None else entry.to_revert())
 
 
-def _present_target(wanted: Wanted, pf: Pf) -> Target:
+def _present_target(wanted: Wanted, pf: Pf, rule: bytes | None) -> Target:
     requested = pf.total_vfs if wanted.num_vfs is None else wanted.num_vfs
-    number = _reachable(pf, requested)
-    autoprobe = None if pf.autoprobe is None else wanted.autoprobe
-    rule = None
-    if wanted.persistent and number and pf.function.driver:
-        rule = SriovRule(pf.address, pf.function.id, pf.function.driver, number, autoprobe).render()
-    return Target(requested, number, autoprobe, rule)
+    target = Target(
+        requested=requested,
+        num_vfs=_reachable(pf, requested),
+        host_vfs=wanted.host_vfs,
+        services=wanted.services,
+        auto_reset=wanted.auto_reset,
+        autoprobe=None if pf.autoprobe is None else wanted.autoprobe,
+        rule=None,
+    )
+    if not wanted.persistent:
+        return target
+    return replace(target, rule=_rule(pf, target, SriovRule.parse(rule or b"")))
 
 
-def _absent_target(pf: Pf, found: dict[str, t.Any]) -> Target:
-    rule = found["rule"]
+def _rule(pf: Pf, target: Target, standing: SriovRule | None) -> bytes | None:
+    """Return the rules that bring a PF into a state at boot, None where there is nothing to do.
+
+    Args:
+        standing: the rules of an earlier run; what this one leaves alone stays in them.
+    """
+    services, auto_reset = target.services, target.auto_reset
+    if standing is not None and standing.id == pf.function.id:
+        services = standing.services if services is None else services
+        auto_reset = standing.auto_reset if auto_reset is None else auto_reset
+    if pf.function.driver is None or not (target.num_vfs or services or auto_reset is not None):
+        return None
+    kept = tuple(vf.address for vf in target.vfs(pf)[: target.host_vfs] if vf.address)
+    native = pf.family.vf_driver
+    return SriovRule(
+        address=pf.address,
+        id=pf.function.id,
+        driver=pf.function.driver,
+        num_vfs=target.num_vfs,
+        autoprobe=target.autoprobe,
+        services=services,
+        auto_reset=auto_reset,
+        host_vfs=HostVfs(kept, pf.family.vf_id, native) if kept and native else None,
+    ).render()
+
+
+def _absent_target(pf: Pf, found: SriovRecord) -> Target:
     return Target(
-        requested=found["num_vfs"],
-        num_vfs=_reachable(pf, found["num_vfs"]),
-        autoprobe=None if pf.autoprobe is None else found["autoprobe"],
-        rule=None if rule is None else rule.encode("utf-8", "surrogateescape"),
+        requested=found.num_vfs,
+        num_vfs=_reachable(pf, found.num_vfs),
+        host_vfs=found.host_vfs,
+        services=found.services,
+        auto_reset=found.auto_reset,
+        autoprobe=None if pf.autoprobe is None else found.autoprobe,
+        rule=found.rule,
     )
 
 
@@ -122,61 +191,3 @@ def _reachable(pf: Pf, number: int) -> int:
     """Return the number of VFs that asking for C(number) gives."""
     fixed = pf.ignores_requested_number and number not in (0, pf.num_vfs)
     return pf.total_vfs if fixed else number
-
-
-def entry_of(pf: Pf, undo: UndoRecord) -> UndoEntry | None:
-    """Return what is recorded of a PF, unless another device sat at its address then."""
-    entry = undo.entry(_MODULE, str(pf.address))
-    return entry if entry is not None and entry.found["id"] == str(pf.function.id) else None
-
-
-def remembered(undo: UndoRecord, pf: Pf, rule: bytes | None, target: Target) -> UndoRecord:
-    """Return the undo record with what is there now, unless what was there first is known."""
-    entry = entry_of(pf, undo)
-    known = entry is not None and entry.made is not None
-    there = _state(pf, num_vfs=pf.num_vfs, autoprobe=pf.autoprobe, rule=rule)
-    made = _state(
-        pf,
-        num_vfs=target.num_vfs,
-        autoprobe=target.autoprobe,
-        rule=target.rule,
-    )
-    found = entry.found if entry is not None and known else there
-    return undo.with_entry(_MODULE, str(pf.address), UndoEntry(found, made))
-
-
-def reverted(undo: UndoRecord, pf: Pf) -> UndoRecord:
-    """Return the undo record once a PF is back to what was found.
-
-    An entry stays only where that differs from the kernel's defaults, which C(state: absent)
-    would otherwise set at its next run.
-    """
-    entry = entry_of(pf, undo)
-    if entry is None or entry.found == _default_state(pf):
-        return undo.without_entry(_MODULE, str(pf.address))
-    return undo.with_entry(_MODULE, str(pf.address), UndoEntry(entry.found, None))
-
-
-def _default_state(pf: Pf) -> dict[str, t.Any]:
-    """Return what a PF has that nobody has touched."""
-    autoprobe = None if pf.autoprobe is None else True
-    return _state(pf, num_vfs=0, autoprobe=autoprobe, rule=None)
-
-
-def _state(
-    pf: Pf,
-    *,
-    num_vfs: int | None,
-    autoprobe: bool | None,
-    rule: bytes | None,
-) -> dict[str, t.Any]:
-    return {
-        "id": str(pf.function.id),
-        "num_vfs": num_vfs,
-        "autoprobe": autoprobe,
-        "rule": _as_text(rule),
-    }
-
-
-def _as_text(content: bytes | None) -> str | None:
-    return None if content is None else content.decode("utf-8", "surrogateescape")

@@ -1,0 +1,160 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is remembered of a PF: what was found before the first change, and what was made of it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import asdict, dataclass, replace
+
+from .._undo import UndoEntry
+
+if t.TYPE_CHECKING:
+    from .._undo import UndoRecord
+    from .observe import Pf
+    from .wanted import Target
+
+_MODULE = "qat_sriov"
+
+
+@dataclass(frozen=True)
+class SriovRecord:
+    """A state of a PF, as the undo record keeps it.
+
+    Args:
+        id: of the device that was at the address then.
+        host_vfs: how many VFs, from the first on, the host keeps.
+        services: None where they are left alone; so it is with C(auto_reset).
+        autoprobe: None on kernels without it.
+        rule: content of the file of its udev rules, None without.
+    """
+
+    id: str
+    num_vfs: int
+    host_vfs: int
+    services: tuple[str, ...] | None
+    auto_reset: bool | None
+    autoprobe: bool | None
+    rule: bytes | None
+
+    @classmethod
+    def of(cls, pf: Pf, rule: bytes | None) -> SriovRecord:
+        """Return what a PF has now."""
+        there = pf.service_state
+        return cls(
+            id=str(pf.function.id),
+            num_vfs=pf.num_vfs or 0,
+            host_vfs=next((at for at, vf in enumerate(pf.vfs) if not vf.reserved), len(pf.vfs)),
+            services=there.services if there else None,
+            auto_reset=there.auto_reset if there else None,
+            autoprobe=pf.autoprobe,
+            rule=rule,
+        )
+
+    @classmethod
+    def default(cls, pf: Pf) -> SriovRecord:
+        """Return what a PF has that nobody has touched; what its driver chooses is left alone."""
+        autoprobe = None if pf.autoprobe is None else True
+        return cls(str(pf.function.id), 0, 0, None, None, autoprobe, None)
+
+    @classmethod
+    def wanted(cls, pf: Pf, target: Target) -> SriovRecord:
+        """Return what a PF is to have."""
+        return cls(
+            id=str(pf.function.id),
+            num_vfs=target.num_vfs,
+            host_vfs=target.host_vfs,
+            services=target.services,
+            auto_reset=target.auto_reset,
+            autoprobe=target.autoprobe,
+            rule=target.rule,
+        )
+
+    @classmethod
+    def parse(cls, document: dict[str, t.Any]) -> SriovRecord:
+        """Parse what C(as_document) gave."""
+        services, rule = document["services"], document["rule"]
+        return cls(
+            id=document["id"],
+            num_vfs=document["num_vfs"],
+            host_vfs=document["host_vfs"],
+            services=None if services is None else tuple(services),
+            auto_reset=document["auto_reset"],
+            autoprobe=document["autoprobe"],
+            rule=None if rule is None else rule.encode("utf-8", "surrogateescape"),
+        )
+
+    def as_document(self) -> dict[str, t.Any]:
+        """Return it as the file has it."""
+        rule = None if self.rule is None else self.rule.decode("utf-8", "surrogateescape")
+        return {**asdict(self), "rule": rule}
+
+    def only_what(self, made: SriovRecord) -> SriovRecord:
+        """Return it without what a task may leave alone and has left alone."""
+        return replace(
+            self,
+            services=None if made.services is None else self.services,
+            auto_reset=None if made.auto_reset is None else self.auto_reset,
+        )
+
+    def with_earlier(self, made: SriovRecord) -> SriovRecord:
+        """Return it with what an earlier run set and this one leaves alone."""
+        return replace(
+            self,
+            services=made.services if self.services is None else self.services,
+            auto_reset=made.auto_reset if self.auto_reset is None else self.auto_reset,
+        )
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What was found at a PF, and what was made of it: None once it is back to what was found."""
+
+    found: SriovRecord
+    made: SriovRecord | None
+
+    def to_revert(self) -> SriovRecord:
+        """Return what to bring back: what was found, where a task changed it."""
+        return self.found if self.made is None else self.found.only_what(self.made)
+
+
+def entry_of(pf: Pf, undo: UndoRecord) -> Remembered | None:
+    """Return what is recorded of a PF, unless another device sat at its address then."""
+    entry = undo.entry(_MODULE, str(pf.address))
+    if entry is None or entry.found["id"] != str(pf.function.id):
+        return None
+    made = None if entry.made is None else SriovRecord.parse(entry.made)
+    return Remembered(SriovRecord.parse(entry.found), made)
+
+
+def remembered(undo: UndoRecord, pf: Pf, rule: bytes | None, target: Target) -> UndoRecord:
+    """Return the undo record with what is there now, unless what was there first is known."""
+    entry = entry_of(pf, undo)
+    found, made = SriovRecord.of(pf, rule), SriovRecord.wanted(pf, target)
+    if entry is not None and entry.made is not None:
+        found, made = entry.found, made.with_earlier(entry.made)
+    return _with(undo, pf, found, made)
+
+
+def reverted(undo: UndoRecord, pf: Pf) -> UndoRecord:
+    """Return the undo record once a PF is back to what was found.
+
+    An entry stays only where that differs from the kernel's defaults, which C(state: absent)
+    would otherwise set at its next run.
+    """
+    entry, default = entry_of(pf, undo), SriovRecord.default(pf)
+    if entry is None or entry.found.only_what(default) == default:
+        return undo.without_entry(_MODULE, str(pf.address))
+    return _with(undo, pf, entry.found, None)
+
+
+def _with(
+    undo: UndoRecord,
+    pf: Pf,
+    found: SriovRecord,
+    made: SriovRecord | None,
+) -> UndoRecord:
+    entry = UndoEntry(found.as_document(), None if made is None else made.as_document())
+    return undo.with_entry(_MODULE, str(pf.address), entry)

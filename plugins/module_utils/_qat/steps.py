@@ -1,0 +1,246 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps that bring one PF into the state that is wanted, in order.
+
+VFs gone, state down, services, state up, VFs made, VFs of the host on their driver, rules:
+C(cfg_services) is taken only while the PF is down, and going down destroys its VFs.
+"""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+
+from .._pci.function import DEVICES, DRIVERS
+from .._plan import AttributeWrite, Change, Command, FileChange, Marker
+from .rules import marker_path, rule_path
+from .services import AUTO_RESET, CFG_SERVICES, DOWN, STATE, UP, join_services, switch_word
+
+if t.TYPE_CHECKING:
+    from .observe import Pf, Vf
+    from .wanted import Target
+
+COUNT, AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
+_PROBE = "/sys/bus/pci/drivers_probe"
+# Making 125 VFs was seen to take 65 s (sriov-network-operator #1015).
+_WRITE_SECONDS, _WRITE_SECONDS_PER_VF = 30.0, 1.0
+# udev works off the events of the device before its rules may act again.
+_SETTLE = Command(("udevadm", "settle", "--timeout=60"), seconds=70)
+_CLEAR = "\n"
+
+_IN_USE = (
+    "something uses the PF itself: the kernel's own crypto users count (dm-crypt, IPsec, TLS), "
+    "and so do programs of the host"
+)
+_MAKE_HINTS = {
+    errno.EBUSY: _IN_USE,
+    errno.EINVAL: "in-tree drivers of Linux 6.12 to 6.15 make no VFs without a working IOMMU",
+    errno.ENOMEM: "the firmware left no room for the VFs' memory: turn on Above 4G Decoding in the "
+    "firmware setup, or add pci=realloc to the kernel command line",
+    errno.ENOENT: "the PF is gone, or its driver makes no VFs",
+}
+_REMOVE_HINTS = {errno.EBUSY: _IN_USE}
+_STATE_HINTS = {
+    errno.EBUSY: _IN_USE,
+    errno.EFAULT: "the device did not start: see the kernel log",
+}
+_SERVICES_HINTS = {
+    errno.EINVAL: "the driver does not take these services: Linux before 6.5 takes sym with asym, "
+    "or dc alone, and dcc needs Linux 6.7",
+}
+_BIND_HINTS = {
+    errno.ENODEV: "the PF stands without its driver now: see the kernel log for its probe",
+}
+
+
+def steps(pf: Pf, rule: bytes | None, target: Target, *, marked: bool) -> list[Change]:
+    """Return what is to do for one PF, nothing where all is as wanted.
+
+    Args:
+        rule: the udev rules that stand for it now.
+        marked: whether an earlier run was killed while it worked on this PF.
+    """
+    marker = marker_path(pf.address)
+    devices = _device_steps(pf, target)
+    before: list[Change] = []
+    after: list[Change] = []
+    if devices and rule is not None:
+        before, after = [Marker(marker, standing=True)], [_SETTLE]
+    if before or marked:
+        after.append(Marker(marker, standing=False))
+    if target.rule != rule:
+        after.insert(len(before), FileChange(rule_path(pf.address), rule, target.rule))
+    return [*before, *devices, *after]
+
+
+def _device_steps(pf: Pf, target: Target) -> list[Change]:
+    there = pf.service_state
+    remakes, changes_services = target.remakes(pf), target.changes_services(pf)
+    up_again = there is not None and there.state == DOWN and (target.num_vfs or target.services)
+    result: list[Change] = []
+    if remakes and pf.num_vfs:
+        result.append(_remove_vfs(pf))
+    if there and changes_services:
+        result += _change_services(pf, target)
+    elif up_again:
+        result.append(_write_state(pf, UP))
+    if there and target.auto_reset not in (None, there.auto_reset):
+        result.append(_write_auto_reset(pf, target))
+    if target.autoprobe not in (None, pf.autoprobe):
+        result.append(_write(pf, AUTOPROBE, f"{target.autoprobe:d}", f"{pf.autoprobe:d}"))
+    if remakes and target.num_vfs:
+        result.append(_make_vfs(pf, target.num_vfs))
+    return result + _keep_vfs(pf, target)
+
+
+def _remove_vfs(pf: Pf) -> AttributeWrite:
+    """Write 0; in-tree drivers before Linux 6.12 refuse that with EINVAL."""
+    if pf.service_state:
+        instead: tuple[Change, ...] = (_write_state(pf, DOWN), _write_state(pf, UP))
+    else:
+        address, driver = str(pf.address), f"{DRIVERS}/{pf.function.driver}"
+        instead = (
+            AttributeWrite(address, f"{driver}/unbind", address, None, seconds=_seconds(pf)),
+            AttributeWrite(
+                address,
+                f"{driver}/bind",
+                address,
+                None,
+                seconds=_seconds(pf),
+                hints=_BIND_HINTS,
+            ),
+        )
+    return AttributeWrite(
+        device=str(pf.address),
+        path=pf.attribute(COUNT),
+        value="0",
+        before=str(pf.num_vfs),
+        seconds=_seconds(pf),
+        hints=_REMOVE_HINTS,
+        instead={errno.EINVAL: instead},
+    )
+
+
+def _make_vfs(pf: Pf, number: int) -> AttributeWrite:
+    return _write(pf, COUNT, str(number), str(pf.num_vfs), hints=_MAKE_HINTS)
+
+
+def _change_services(pf: Pf, target: Target) -> list[Change]:
+    """Take the PF down, set its services, and bring it up; on a failure it comes up as it was."""
+    there = pf.service_state
+    services = there.services if there else None
+    up = _write_state(pf, UP)
+    vfs = (_make_vfs(pf, pf.num_vfs),) if pf.num_vfs else ()
+    result: list[Change] = []
+    if there and there.state != DOWN:
+        result.append(_write_state(pf, DOWN, rescue=vfs))
+    result.append(
+        AttributeWrite(
+            device=str(pf.address),
+            path=pf.attribute(CFG_SERVICES),
+            value=join_services(target.services or ()),
+            before=join_services(services or ()),
+            hints=_SERVICES_HINTS,
+            rescue=(up, *vfs),
+        ),
+    )
+    return [*result, up]
+
+
+def _write_state(pf: Pf, state: str, rescue: tuple[AttributeWrite, ...] = ()) -> AttributeWrite:
+    there = pf.service_state
+    return AttributeWrite(
+        device=str(pf.address),
+        path=pf.attribute(STATE),
+        value=state,
+        before=there.state if there else None,
+        seconds=_seconds(pf),
+        hints=_STATE_HINTS,
+        rescue=rescue,
+    )
+
+
+def _write_auto_reset(pf: Pf, target: Target) -> AttributeWrite:
+    there = pf.service_state
+    before = switch_word(on=bool(there and there.auto_reset))
+    return _write(pf, AUTO_RESET, switch_word(on=bool(target.auto_reset)), before)
+
+
+def _keep_vfs(pf: Pf, target: Target) -> list[Change]:
+    """Put the first VFs on their native driver, and give back those that were kept before."""
+    vfs, native = target.vfs(pf), pf.family.vf_driver
+    result: list[Change] = []
+    for vf in vfs[: target.host_vfs]:
+        result += _keep(vf, str(native))
+    for vf in vfs[target.host_vfs :]:
+        if vf.reserved:
+            result += _give_back(vf, str(native), autoprobe=bool(target.autoprobe))
+    if any(vf.driver != native for vf in vfs[: target.host_vfs]) and not pf.vf_driver_known:
+        result.insert(0, Command(("modprobe", str(pf.family.vf_module))))
+    return result
+
+
+def _keep(vf: Vf, native: str) -> list[Change]:
+    result: list[Change] = []
+    if not vf.reserved:
+        result.append(_override(vf, native))
+    if vf.driver not in (None, native):
+        result.append(_unbind(vf))
+    if vf.driver != native:
+        result.append(_bind(vf, _PROBE, str(vf.address), native))
+    return result
+
+
+def _give_back(vf: Vf, native: str, *, autoprobe: bool) -> list[Change]:
+    result: list[Change] = [_override(vf, None)]
+    if vf.driver == native and not autoprobe:
+        result.append(_unbind(vf))
+    return result
+
+
+def _override(vf: Vf, driver: str | None) -> AttributeWrite:
+    return AttributeWrite(
+        device=str(vf.address),
+        path=f"{DEVICES}/{vf.address}/driver_override",
+        value=driver or _CLEAR,
+        before=vf.override or "",
+        after=driver or "",
+    )
+
+
+def _unbind(vf: Vf) -> AttributeWrite:
+    return _bind(vf, f"{DEVICES}/{vf.address}/driver/unbind", str(vf.address), "")
+
+
+def _bind(vf: Vf, path: str, value: str, driver: str) -> AttributeWrite:
+    return AttributeWrite(
+        device=str(vf.address),
+        path=path,
+        value=value,
+        before=vf.driver or "",
+        after=driver,
+        label="driver",
+    )
+
+
+def _write(
+    pf: Pf,
+    name: str,
+    value: str,
+    before: str,
+    hints: dict[int, str] | None = None,
+) -> AttributeWrite:
+    return AttributeWrite(
+        device=str(pf.address),
+        path=pf.attribute(name),
+        value=value,
+        before=before,
+        seconds=_seconds(pf),
+        hints=hints or {},
+    )
+
+
+def _seconds(pf: Pf) -> float:
+    return _WRITE_SECONDS + _WRITE_SECONDS_PER_VF * pf.total_vfs
