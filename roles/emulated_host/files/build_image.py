@@ -66,6 +66,7 @@ BUILD_PACKAGES = (
     "make",
     "mawk",
     "sed",
+    "tar",
 )
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -74,8 +75,18 @@ FILLED_LATER = ("etc/default/grub", "boot/grub/grub.cfg")
 FIRST_SECTOR = 2048
 SECTOR = 512
 BUILD_LIMIT = 1500.0
-# Not /tmp, which is memory on Debian 13: two trees of half a gigabyte each pass through.
-ROOMY = "/var/tmp"  # noqa: S108
+# An image that was used within this time may be about to be used again.
+KEEP_FOR = 3600.0
+# Where the drivers' variants lie in the image.
+DRIVERS = "usr/lib/emulated-host/drivers"
+# What the modules of one variant of the kernel Makefile are built with.
+FLAVOURS = {"stand_in": (), "out_of_tree": ("FLAVOUR=out_of_tree",)}
+# The modules that each variant has in updates/: those of which flavour, and which of them.
+VARIANTS = {
+    "stand_in": ("stand_in", "*"),
+    "out_of_tree": ("out_of_tree", "*"),
+    "in_tree": ("stand_in", "qat_emulation"),
+}
 GRUB_MODULES = (
     "biosdisk",
     "part_msdos",
@@ -149,11 +160,14 @@ class Recipe:
     packages: tuple[str, ...]
     disk_mib: int
 
+    def text(self) -> str:
+        """Return the recipe as a line of text."""
+        return json.dumps([self.suite, self.mirror, sorted(set(self.packages)), self.disk_mib])
+
     def key(self, files: Path = HERE) -> str:
         """Return 16 hexadecimal digits that change when anything in the image would."""
         digest = hashlib.sha256()
-        text = json.dumps([self.suite, self.mirror, sorted(set(self.packages)), self.disk_mib])
-        digest.update(text.encode())
+        digest.update(self.text().encode())
         for path in recipe_files(files):
             mode = path.stat().st_mode & 0o111
             digest.update(f"\0{path.relative_to(files)}\0{mode:o}\0".encode())
@@ -265,6 +279,38 @@ def clean(root: Path) -> None:
         (root / name).touch()
 
 
+def install_drivers(root: Path, kernel: str, modules: Path) -> None:
+    """Install the kernel modules, and lay each variant of the drivers ready.
+
+    depmod takes long under software emulation: so what it makes of each variant is
+    made here, and the machine at its boot copies one variant over another.
+    """
+    home = root / "lib/modules" / kernel
+    # The first one is the default: made last, it is what stays in place.
+    for variant in reversed(VARIANTS):
+        flavour, pattern = VARIANTS[variant]
+        shutil.rmtree(home / "updates", ignore_errors=True)
+        (home / "updates").mkdir()
+        for path in sorted((modules / flavour).glob(f"{pattern}.ko")):
+            shutil.copyfile(path, home / "updates" / path.name)
+        run(["chroot", root, "depmod", kernel])
+        target = root / DRIVERS / variant
+        target.mkdir(parents=True)
+        shutil.copytree(home / "updates", target / "updates")
+        for path in home.glob("modules.*"):
+            shutil.copyfile(path, target / path.name)
+    drop_common([root / DRIVERS / variant for variant in VARIANTS])
+    (root / DRIVERS / "installed").write_text(f"{next(iter(VARIANTS))}\n")
+
+
+def drop_common(folders: Sequence[Path]) -> None:
+    """Remove the files that are the same in all folders: nothing is to be copied there."""
+    for name in [path.name for path in folders[0].iterdir() if path.is_file()]:
+        if len({(folder / name).read_bytes() for folder in folders}) == 1:
+            for folder in folders:
+                (folder / name).unlink()
+
+
 def make_disk(root: Path, disk: Path, size_mib: int, root_uuid: str) -> None:
     """Make a disk with one partition from a tree, and GRUB in front of it."""
     with disk.open("wb") as file:
@@ -337,12 +383,9 @@ def customize(root: Path, staging: Path) -> None:
         raise BuildError(
             f"the mirror has kernel {kernel} but headers of {built_for}: try again later"
         )
-    updates = root / "lib/modules" / kernel / "updates"
-    updates.mkdir(exist_ok=True)
-    for path in sorted((staging / "modules").glob("*.ko")):
-        shutil.copyfile(path, updates / path.name)
     say("modules there")
-    run([*chroot, "depmod", kernel])
+    install_drivers(root, kernel, staging / "modules")
+    say("drivers installed")
     clean(root)
 
     with bare(root, staging) as tree, tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
@@ -367,8 +410,15 @@ def compile_modules(root: Path) -> None:
     # What update-alternatives would have made.
     (root / "usr/bin/awk").symlink_to("mawk")
     version = headers[0].name.removeprefix("linux-headers-")
-    run(["chroot", root, "make", "-C", "/kernel", f"KDIR=/usr/src/{headers[0].name}"])
-    (root / "kernel/modules.kernel").write_text(version + "\n")
+    for flavour, words in FLAVOURS.items():
+        shutil.copytree(root / "kernel", root / "built" / flavour)
+        directory = f"/built/{flavour}"
+        make = ["make", "-C", directory, f"-j{os.cpu_count()}", f"KDIR=/usr/src/{headers[0].name}"]
+        run(["chroot", root, *make, *words])
+        for path in (root / "built" / flavour).glob("*"):
+            if path.suffix != ".ko":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (root / "modules.kernel").write_text(version + "\n")
 
 
 # --- outside -----------------------------------------------------------------
@@ -445,11 +495,9 @@ def module_hooks(staging: Path) -> list[str]:
         f'--extract-hook=cp -r {quote(str(staging / "kernel"))} "$1"/kernel',
         f'--extract-hook={this_script(staging)} compile "$1"',
     ]
-    for name in module_names(staging / "kernel/Makefile"):
-        target = quote(str(staging / "modules" / f"{name}.ko"))
-        hooks.append(f"--extract-hook=download /kernel/{name}.ko {target}")
+    hooks.append(f"--extract-hook=sync-out /built {quote(str(staging / 'modules'))}")
     target = quote(str(staging / "modules.new"))
-    return [*hooks, f"--extract-hook=download /kernel/modules.kernel {target}"]
+    return [*hooks, f"--extract-hook=download /modules.kernel {target}"]
 
 
 def this_script(staging: Path) -> str:
@@ -462,8 +510,7 @@ def this_script(staging: Path) -> str:
 
 def hand_over(staging: Path) -> None:
     """Let the first tree have the modules that the second has compiled."""
-    for path in (staging / "modules").iterdir():
-        path.chmod(0o644)
+    run(["chmod", "-R", "a+rX", staging / "modules"])
     new = staging / "modules.new"
     if not new.exists():
         raise BuildError("mmdebstrap made its tree, but did not run the hooks that compile")
@@ -502,14 +549,6 @@ def make_trees(recipe: Recipe, staging: Path, work: Path, scratch: Path) -> None
             stop(process)
 
 
-def module_names(makefile: Path) -> list[str]:
-    """Return the modules that the kernel Makefile builds."""
-    for line in makefile.read_text().splitlines():
-        if line.startswith("obj-m"):
-            return [Path(word).stem for word in line.partition("=")[2].split()]
-    raise BuildError(f"{makefile} builds no module")
-
-
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock, so that two builds of one image do the work once."""
@@ -527,16 +566,16 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def build_in(work: Path, recipe: Recipe) -> None:
-    """Build the image in a folder that nobody takes for an image yet."""
-    scratch = Path(tempfile.mkdtemp(prefix="emulated-host-", dir=os.environ.get("TMPDIR", ROOMY)))
+def build_in(work: Path, recipe: Recipe, room: Path) -> None:
+    """Build the image in a folder that nobody takes for an image yet, with room to work in."""
+    scratch = Path(tempfile.mkdtemp(prefix="emulated-host-", dir=room))
     try:
         # mmdebstrap without root works under another user id: it must get at these.
         scratch.chmod(0o711)
-        staging, room = scratch / "staging", scratch / "tmp"
+        staging, inner = scratch / "staging", scratch / "tmp"
         staging.mkdir()
-        room.mkdir()
-        room.chmod(0o1777)
+        inner.mkdir()
+        inner.chmod(0o1777)
         for name in RECIPE:
             copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy2
             copy(HERE / name, staging / name)
@@ -545,12 +584,12 @@ def build_in(work: Path, recipe: Recipe) -> None:
         shutil.copyfile(work / "id_ed25519.pub", staging / "id_ed25519.pub")
         (staging / "options.json").write_text(json.dumps({"disk_mib": recipe.disk_mib}))
         run(["chmod", "-R", "a+rX", staging])
-        make_trees(recipe, staging, work, room)
+        make_trees(recipe, staging, work, inner)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def build(recipe: Recipe, images: Path) -> str:
+def build(recipe: Recipe, images: Path, room: Path) -> str:
     """Build the image unless it is there; return its key."""
     key = recipe.key()
     final = images / key
@@ -562,16 +601,73 @@ def build(recipe: Recipe, images: Path) -> str:
         work = Path(tempfile.mkdtemp(prefix=f".{key}.partial-", dir=images))
         began = time.monotonic()
         try:
-            build_in(work, recipe)
+            build_in(work, recipe, room)
             tree = json.loads((work / "tree.json").read_text())
-            manifest = {**tree, "key": key, "seconds": round(time.monotonic() - began, 1)}
+            manifest = {
+                **tree,
+                "key": key,
+                "recipe": recipe.text(),
+                "seconds": round(time.monotonic() - began, 1),
+            }
+            (work / "machines").mkdir()
             (work / "disk.qcow2").chmod(0o600)
             (work / "image.json").write_text(json.dumps(manifest, indent=2) + "\n")
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
         work.rename(final)
+    prune(recipe, images)
     return key
+
+
+def machines_on(image: Path) -> list[Path]:
+    """Return the folders of the machines whose disk is an overlay of this image.
+
+    Each machine leaves a link to its folder with the image when it is made.
+    """
+    found = []
+    for link in (image / "machines").iterdir():
+        folder = link.readlink()
+        try:
+            created = json.loads((folder / "created.json").read_text())
+        except FileNotFoundError:
+            continue
+        if created["image"] == image.name:
+            found.append(folder)
+    return found
+
+
+def outdated(recipe: Recipe, image: Path, now: float) -> bool:
+    """Tell whether an image was made from this recipe with older files, and serves nobody.
+
+    Images of other recipes stay: they belong to somebody else's description. So do
+    those without a list of their machines, and those in use a moment ago.
+    """
+    try:
+        manifest = json.loads((image / "image.json").read_text())
+        used = max((image / name).stat().st_mtime for name in ("image.json", "machines"))
+        return (
+            manifest.get("recipe") == recipe.text()
+            and manifest["key"] == image.name != recipe.key()
+            and now - used > KEEP_FOR
+            and not machines_on(image)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def prune(recipe: Recipe, images: Path) -> list[str]:
+    """Remove the images that a changed role has left behind; return their names."""
+    gone = []
+    for image in sorted(images.glob("[0-9a-f]*")):
+        if outdated(recipe, image, time.time()):
+            # Out of the way at once: half an image must never look like one.
+            grave = Path(tempfile.mkdtemp(prefix=f".{image.name}.partial-", dir=images))
+            image.rename(grave / image.name)
+            shutil.rmtree(grave)
+            (images / f".{image.name}.lock").unlink(missing_ok=True)
+            gone.append(image.name)
+    return gone
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -591,6 +687,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument("--disk-mib", type=int, required=True)
         if name == "build":
             command.add_argument("--images", type=Path, required=True)
+            # Not /tmp, which is memory on Debian 13: two trees of half a gigabyte each.
+            command.add_argument("--room", type=Path, required=True)
     command = commands.add_parser("customize")
     command.add_argument("root", type=Path)
     command.add_argument("staging", type=Path)
@@ -607,7 +705,7 @@ def main() -> int:
         if options.command == "key":
             print(recipe_of(options).key())
         elif options.command == "build":
-            print(build(recipe_of(options), options.images))
+            print(build(recipe_of(options), options.images, options.room))
         elif options.command == "customize":
             customize(options.root, options.staging)
         else:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -41,13 +41,50 @@ RESTARTS = 6
 WINDOW = 120.0
 EARLY = 3.0
 FIRST_SLOT = 0x10
+LAST_SLOT = 0x1E  # the chipset has the one above
+FUNCTIONS = 8  # that a slot has room for
 BLOCK = 4096  # of the image's file system
-PR_SET_PDEATHSIG = 1
 SSH_FAILED = 255
+# The kernel modules of all families, kept out where no driver is to load.
+QAT_MODULES = (
+    "qat_4xxx",
+    "qat_4xxxvf",
+    "qat_c3xxx",
+    "qat_c3xxxvf",
+    "qat_c62x",
+    "qat_c62xvf",
+    "qat_dh895xcc",
+    "qat_dh895xccvf",
+)
+IOMMUS = {
+    "intel": ["-device", "intel-iommu,intremap=on,caching-mode=on"],
+    "amd": ["-device", "amd-iommu,intremap=on"],
+    "none": [],
+}
+VENDORS = {"intel": "GenuineIntel", "amd": "AuthenticAMD", "none": "GenuineIntel"}
 
 
 class MachineError(Exception):
     """The machine cannot be run; the message is meant for the user."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the machine itself has to know of a QAT family."""
+
+    vfs: int = 16
+    # Stands on the root bus, without a port above.
+    root_complex: bool = False
+    # The vendor's driver makes as many VFs as it is asked for.
+    counts: bool = False
+
+
+FAMILIES = {
+    "dh895xcc": Family(vfs=32),
+    "c3xxx": Family(root_complex=True),
+    "c62x": Family(),
+    "4xxx": Family(counts=True),
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +93,29 @@ class PhysicalFunction:
 
     family: str
     vfs: int
+    isolated: bool = True
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> PhysicalFunction:
+        """Read one PF of machine.json."""
+        family = str(data.get("family", "c62x"))
+        vfs = int(data.get("vfs", FAMILIES[family].vfs))
+        return cls(family, vfs, bool(data.get("isolated", True)))
+
+    @property
+    def root_complex(self) -> bool:
+        """Whether it stands on the root bus, without a port above."""
+        return FAMILIES[self.family].root_complex
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the kernel modules inside behave from the start, each a parameter of theirs."""
+
+    ignore_vf_count: bool = True
+    refuse_zero: bool = False
+    fail_probe: bool = False
+    mps_erratum: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +129,9 @@ class Machine:
     pfs: tuple[PhysicalFunction, ...]
     accel: str = "tcg"
     disk_cache: str = "unsafe"
-    ignore_vf_count: bool = True
+    iommu: str = "intel"
+    drivers: str = "stand_in"
+    habits: Habits = Habits()
     qemu: str = "qemu-system-x86_64"
     extra: tuple[str, ...] = field(default=())
 
@@ -79,37 +141,70 @@ class Machine:
         path = folder / "machine.json"
         try:
             data = json.loads(path.read_text())
-            pfs = tuple(PhysicalFunction(str(pf["family"]), int(pf["vfs"])) for pf in data["pfs"])
-            return cls(
+            habits = {name: bool(value) for name, value in data.get("habits", {}).items()}
+            machine = cls(
                 name=str(data["name"]),
                 ssh_port=int(data["ssh_port"]),
                 memory_mib=int(data["memory_mib"]),
                 cpus=int(data["cpus"]),
-                pfs=pfs,
+                pfs=tuple(PhysicalFunction.of(pf) for pf in data["pfs"]),
                 accel=str(data.get("accel", "tcg")),
                 disk_cache=str(data.get("disk_cache", "unsafe")),
-                ignore_vf_count=bool(data.get("ignore_vf_count", True)),
+                iommu=str(data.get("iommu", "intel")),
+                drivers=str(data.get("drivers", "stand_in")),
+                habits=Habits(**habits),
                 qemu=str(data.get("qemu", "qemu-system-x86_64")),
                 extra=tuple(str(word) for word in data.get("extra", ())),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MachineError(f"{path} cannot be read: {error!r}") from error
+        slots(machine)
+        return machine
 
 
-def port_address(index: int) -> str:
-    """Return the PCI address of the root port of the nth PF."""
-    return f"0000:00:{FIRST_SLOT + index:02x}.0"
+def slots(machine: Machine) -> list[int]:
+    """Return the slot on the root bus of each PF, or of the port above it.
+
+    Ports go upwards from the first slot. A function on the root bus needs as many
+    slots as its VFs fill, as they follow it there: those go downwards from the last.
+    """
+    found = []
+    ports = [index for index, pf in enumerate(machine.pfs) if not pf.root_complex]
+    last = FIRST_SLOT + max(ports, default=-1)
+    below = LAST_SLOT + 1
+    for index, pf in enumerate(machine.pfs):
+        if not pf.root_complex:
+            found.append(FIRST_SLOT + index)
+            continue
+        if not pf.isolated:
+            raise MachineError(f"{pf.family} has no port above it: it cannot share a group")
+        below -= -(-(pf.vfs + 1) // FUNCTIONS)
+        if below <= last:
+            raise MachineError(f"there is no room on the root bus for {pf.vfs} VFs of {pf.family}")
+        found.append(below)
+    return found
 
 
 def modprobe_options(machine: Machine) -> str:
     """Return the modprobe.d text that tells the kernel modules inside what they play."""
-    ports = ",".join(f"{port_address(index)}/{pf.family}" for index, pf in enumerate(machine.pfs))
-    lines = [f"options qat_emulation ports={ports}"] if ports else []
-    # Each family has a module of its own; an option for one that is not loaded does no harm.
-    lines += [
-        f"options qat_{family} ignore_vf_count={'Y' if machine.ignore_vf_count else 'N'}"
-        for family in sorted({pf.family for pf in machine.pfs})
-    ]
+    named = zip(slots(machine), machine.pfs, strict=True)
+    ports = ",".join(f"0000:00:{slot:02x}.0/{pf.family}" for slot, pf in named)
+    habits = machine.habits
+    lines = []
+    if ports:
+        erratum = " mps_erratum=Y" if habits.mps_erratum else ""
+        lines.append(f"options qat_emulation ports={ports}{erratum}")
+    if machine.drivers == "none":
+        lines += [f"blacklist {module}" for module in QAT_MODULES]
+    elif machine.drivers != "in_tree":
+        for family in sorted({pf.family for pf in machine.pfs}):
+            counts = machine.drivers == "out_of_tree" and FAMILIES[family].counts
+            lines.append(
+                f"options qat_{family}"
+                f" ignore_vf_count={'Y' if habits.ignore_vf_count and not counts else 'N'}"
+                f" refuse_zero={'Y' if habits.refuse_zero else 'N'}"
+                f" fail_probe={'Y' if habits.fail_probe else 'N'}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -124,33 +219,35 @@ def credential(name: str, text: str) -> list[str]:
     return ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={value}"]
 
 
-def function_devices(index: int, pf: PhysicalFunction) -> list[str]:
-    """Return the devices that one PF is made of."""
-    port = f"id=port{index},bus=pcie.0,addr={FIRST_SLOT + index:#x}.0,chassis={index + 1}"
+def nvme_device(index: int, pf: PhysicalFunction, bus: str) -> str:
+    """Return the device that plays a PF."""
     # What QEMU's NVMe model wants: two queues and one interrupt a VF, and some of its own.
-    nvme = (
-        f"nvme,id=pf{index},bus=port{index},serial=emulated-{index},subsys=subsys{index}"
+    return (
+        f"nvme,id=pf{index},{bus},serial=emulated-{index},subsys=subsys{index}"
         f",sriov_max_vfs={pf.vfs},sriov_vq_flexible={2 * pf.vfs},sriov_vi_flexible={pf.vfs}"
         f",max_ioqpairs={2 * pf.vfs + 2},msix_qsize={pf.vfs + 1}"
     )
-    return [
-        "-device",
-        f"pcie-root-port,{port}",
-        "-device",
-        f"nvme-subsys,id=subsys{index},nqn=emulated-{index}",
-        "-device",
-        nvme,
-    ]
+
+
+def function_devices(index: int, pf: PhysicalFunction, slot: int) -> list[str]:
+    """Return the devices that one PF is made of."""
+    argv = ["-device", f"nvme-subsys,id=subsys{index},nqn=emulated-{index}"]
+    if pf.root_complex:
+        return [*argv, "-device", nvme_device(index, pf, f"bus=pcie.0,addr={slot:#x}.0")]
+    port = f"pcie-root-port,id=port{index},bus=pcie.0,addr={slot:#x}.0,chassis={index + 1}"
+    # Without access control services nothing keeps what is below apart: one group for all.
+    port += "" if pf.isolated else ",disable-acs=on"
+    return [*argv, "-device", port, "-device", nvme_device(index, pf, f"bus=port{index}")]
 
 
 def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
     """Return the QEMU command of a machine."""
-    cpu = "host" if machine.accel == "kvm" else "max,vendor=GenuineIntel"
+    cpu = "host" if machine.accel == "kvm" else f"max,vendor={VENDORS[machine.iommu]}"
     argv = [machine.qemu, "-name", escaped(machine.name), "-nodefaults", "-no-user-config"]
     argv += ["-display", "none", "-no-reboot"]
     argv += ["-machine", "q35,kernel-irqchip=split", "-accel", machine.accel, "-cpu", cpu]
     argv += ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
-    argv += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
+    argv += IOMMUS[machine.iommu]
     argv += ["-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"]
     argv += ["-chardev", f"file,id=console,append=on,path={escaped(folder / 'console.log')}"]
     argv += ["-serial", "chardev:console"]
@@ -163,8 +260,11 @@ def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
     argv += credential("system.hostname", machine.name)
     if machine.pfs:
         argv += credential("emulated-host.modprobe", modprobe_options(machine))
-    for index, pf in enumerate(machine.pfs):
-        argv += function_devices(index, pf)
+        # Where no driver is to load, not even the real ones may be tried.
+        variant = "in_tree" if machine.drivers == "none" else machine.drivers
+        argv += credential("emulated-host.drivers", variant)
+    for index, (pf, slot) in enumerate(zip(machine.pfs, slots(machine), strict=True)):
+        argv += function_devices(index, pf, slot)
     return [*argv, *machine.extra]
 
 
@@ -273,18 +373,20 @@ class Supervisor:
 
     def _spawn(self, inner: socket.socket) -> subprocess.Popen[bytes]:
         argv = qemu_argv(self.machine, self.folder, inner.fileno())
+        if not shutil.which(argv[0]):
+            raise MachineError(f"{argv[0]} cannot be started: there is no such program")
         with (self.folder / "qemu.log").open("ab") as log:
             try:
                 process = subprocess.Popen(
-                    argv,
+                    # The kernel ends QEMU with its supervisor, however that one ends.
+                    ["setpriv", "--pdeathsig", "KILL", "--", *argv],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=(inner.fileno(),),
-                    preexec_fn=die_with_parent,  # noqa: PLW1509  (one thread only)
                 )
             except OSError as error:
-                raise MachineError(f"{argv[0]} cannot be started: {error}") from error
+                raise MachineError(f"setpriv cannot be started: {error}") from error
         (self.folder / "qemu.pid").write_text(f"{process.pid}\n")
         self.log(f"QEMU started, pid {process.pid}")
         return process
@@ -292,7 +394,7 @@ class Supervisor:
     def _once(self) -> Ending:
         outer, inner = socket.socketpair()
         with outer, inner:
-            outer.setblocking(False)  # noqa: FBT003  (positional only)
+            outer.settimeout(0)
             began = time.monotonic()
             process = self._spawn(inner)
             inner.close()
@@ -330,11 +432,6 @@ class Supervisor:
             os.read(self._wake_read, 64)
         if qmp.fileno() in readable:
             qmp.listen()
-
-
-def die_with_parent() -> None:
-    """Have the kernel end QEMU with its supervisor, however that one ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def reap(process: subprocess.Popen[bytes]) -> int:
@@ -618,8 +715,18 @@ def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) 
     key.unlink(missing_ok=True)
     key.touch(mode=0o600)
     key.write_bytes((image / "id_ed25519").read_bytes())
+    register(image, folder)
     created = {"image": image.name, "ssh_port": port or free_port(), "arguments": arguments}
     (folder / "created.json").write_text(json.dumps(created) + "\n")
+
+
+def register(image: Path, folder: Path) -> None:
+    """Leave a link to the machine with its image, which is then kept for it."""
+    machines = image / "machines"
+    machines.mkdir(exist_ok=True)
+    link = machines / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder)
 
 
 def tool(*argv: str, cwd: Path | None = None) -> None:

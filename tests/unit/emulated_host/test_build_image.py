@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import time
 import typing as t
 from pathlib import Path
 
@@ -86,7 +89,7 @@ def test_the_image_that_is_there_is_taken(
     (tmp_path / wanted.key()).mkdir()
     (tmp_path / wanted.key() / "image.json").write_text("{}")
     monkeypatch.setattr(build_image, "build_in", pytest.fail)
-    assert build_image.build(wanted, tmp_path) == wanted.key()
+    assert build_image.build(wanted, tmp_path, tmp_path) == wanted.key()
 
 
 def test_a_build_that_fails_leaves_nothing_that_looks_like_an_image(
@@ -94,13 +97,13 @@ def test_a_build_that_fails_leaves_nothing_that_looks_like_an_image(
 ) -> None:
     wanted = recipe(build_image)
 
-    def half(work: Path, _unused: object) -> None:
+    def half(work: Path, *_unused: object) -> None:
         (work / "disk.qcow2").write_text("half")
         raise build_image.BuildError("the mirror is away")
 
     monkeypatch.setattr(build_image, "build_in", half)
     with pytest.raises(build_image.BuildError, match="mirror is away"):
-        build_image.build(wanted, tmp_path)
+        build_image.build(wanted, tmp_path, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f".{wanted.key()}.lock"]
 
 
@@ -111,22 +114,93 @@ def test_what_an_interrupted_build_left_is_removed(
     left = tmp_path / f".{wanted.key()}.partial-abc"
     left.mkdir()
 
-    def whole(work: Path, _unused: object) -> None:
+    def whole(work: Path, *_unused: object) -> None:
         (work / "disk.qcow2").write_text("whole")
         (work / "tree.json").write_text('{"kernel": "6.12"}')
 
     monkeypatch.setattr(build_image, "build_in", whole)
-    build_image.build(wanted, tmp_path)
+    build_image.build(wanted, tmp_path, tmp_path)
     assert not left.exists()
     assert (tmp_path / wanted.key() / "image.json").exists()
 
 
-def test_all_modules_of_the_makefile_are_taken(build_image: ModuleType) -> None:
-    assert build_image.module_names(FILES / "kernel/Makefile") == [
-        "qat_emulation",
-        "qat_c62x",
-        "qat_c62xvf",
-    ]
+def image(
+    build_image: ModuleType, images: Path, name: str, *, age: float = 7200, **changes: object
+) -> Path:
+    folder = images / name
+    (folder / "machines").mkdir(parents=True)
+    manifest = {"key": name, "recipe": recipe(build_image).text(), **changes}
+    (folder / "image.json").write_text(json.dumps(manifest))
+    then = time.time() - age
+    for path in (folder / "image.json", folder / "machines"):
+        os.utime(path, (then, then))
+    return folder
+
+
+def machine(folder: Path, on: Path, *, image: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "created.json").write_text(json.dumps({"image": image}))
+    (on / "machines" / folder.name).symlink_to(folder)
+    then = time.time() - 7200
+    os.utime(on / "machines", (then, then))
+
+
+def test_an_image_that_a_changed_role_left_behind_is_removed(
+    build_image: ModuleType, tmp_path: Path
+) -> None:
+    image(build_image, tmp_path, "0123456789abcdef")
+    image(build_image, tmp_path, recipe(build_image).key())
+    assert build_image.prune(recipe(build_image), tmp_path) == ["0123456789abcdef"]
+    assert [path.name for path in tmp_path.iterdir()] == [recipe(build_image).key()]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"recipe": "another"}, {"recipe": None}, {"key": "another"}, {"age": 60}]
+)
+def test_an_image_of_someone_else_or_just_used_stays(
+    build_image: ModuleType, tmp_path: Path, changes: dict[str, t.Any]
+) -> None:
+    image(build_image, tmp_path, "0123456789abcdef", **changes)
+    assert build_image.prune(recipe(build_image), tmp_path) == []
+
+
+def test_an_image_below_a_machine_stays_until_the_machine_is_gone(
+    build_image: ModuleType, tmp_path: Path
+) -> None:
+    images, folder = tmp_path / "images", tmp_path / "elsewhere/m"
+    old = image(build_image, images, "0123456789abcdef")
+    machine(folder, old, image="0123456789abcdef")
+    assert build_image.prune(recipe(build_image), images) == []
+    shutil.rmtree(folder)
+    assert build_image.prune(recipe(build_image), images) == ["0123456789abcdef"]
+
+
+def test_a_machine_that_was_made_anew_keeps_its_new_image_only(
+    build_image: ModuleType, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    old = image(build_image, images, "0123456789abcdef")
+    machine(tmp_path / "m", old, image=recipe(build_image).key())
+    assert build_image.prune(recipe(build_image), images) == ["0123456789abcdef"]
+
+
+def test_an_image_without_a_list_of_its_machines_stays(
+    build_image: ModuleType, tmp_path: Path
+) -> None:
+    old = image(build_image, tmp_path, "0123456789abcdef")
+    (old / "machines").rmdir()
+    assert build_image.prune(recipe(build_image), tmp_path) == []
+
+
+def test_variants_hold_only_what_differs(build_image: ModuleType, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in build_image.VARIANTS]
+    for folder in folders:
+        (folder / "updates").mkdir(parents=True)
+        (folder / "modules.builtin").write_text("same")
+        (folder / "modules.alias").write_text(folder.name)
+    build_image.drop_common(folders)
+    for folder in folders:
+        assert sorted(path.name for path in folder.iterdir()) == ["modules.alias", "updates"]
 
 
 @pytest.mark.parametrize("kernels", [[], ["6.12", "6.13"]])

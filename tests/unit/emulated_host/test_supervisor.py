@@ -168,12 +168,104 @@ def test_a_broken_description_names_its_file(tmp_path: Path, supervisor: ModuleT
         supervisor.Machine.load(tmp_path)
 
 
+def described(supervisor: ModuleType, folder: Path, **changes: object) -> t.Any:
+    (folder / "machine.json").write_text(json.dumps({**DESCRIPTION, **changes}))
+    return supervisor.Machine.load(folder)
+
+
+def pfs(*families: str, **changes: object) -> list[dict[str, object]]:
+    return [{"family": family, **changes} for family in families]
+
+
+def after(argv: list[str], *starts: str) -> list[str]:
+    return [word for word in argv if word.startswith(starts)]
+
+
 def test_the_modules_inside_are_told_what_they_play(folder: Path, supervisor: ModuleType) -> None:
     machine = supervisor.Machine.load(folder)
     assert supervisor.modprobe_options(machine) == (
         "options qat_emulation ports=0000:00:10.0/c62x,0000:00:11.0/c62x\n"
-        "options qat_c62x ignore_vf_count=Y\n"
+        "options qat_c62x ignore_vf_count=Y refuse_zero=N fail_probe=N\n"
     )
+
+
+def test_every_family_is_told_the_habits(folder: Path, supervisor: ModuleType) -> None:
+    habits = {"ignore_vf_count": False, "refuse_zero": True, "mps_erratum": True}
+    machine = described(supervisor, folder, pfs=pfs("4xxx", "c3xxx", "4xxx"), habits=habits)
+    assert supervisor.modprobe_options(machine) == (
+        "options qat_emulation ports=0000:00:10.0/4xxx,0000:00:1c.0/c3xxx,0000:00:12.0/4xxx"
+        " mps_erratum=Y\n"
+        "options qat_4xxx ignore_vf_count=N refuse_zero=Y fail_probe=N\n"
+        "options qat_c3xxx ignore_vf_count=N refuse_zero=Y fail_probe=N\n"
+    )
+
+
+def test_the_vendors_driver_counts_from_generation_4_on(
+    folder: Path, supervisor: ModuleType
+) -> None:
+    machine = described(supervisor, folder, pfs=pfs("4xxx", "c62x"), drivers="out_of_tree")
+    told = supervisor.modprobe_options(machine)
+    assert "qat_4xxx ignore_vf_count=N" in told
+    assert "qat_c62x ignore_vf_count=Y" in told
+
+
+@pytest.mark.parametrize(("drivers", "times"), [("in_tree", 0), ("none", 1)])
+def test_other_drivers_are_told_nothing(
+    folder: Path, supervisor: ModuleType, drivers: str, times: int
+) -> None:
+    told = supervisor.modprobe_options(described(supervisor, folder, drivers=drivers))
+    assert "options qat_c62x" not in told
+    assert told.count("blacklist qat_c62x\n") == times
+
+
+def test_an_endpoint_of_the_root_complex_has_no_port(folder: Path, supervisor: ModuleType) -> None:
+    machine = described(supervisor, folder, pfs=pfs("c3xxx", "c62x", "c3xxx"))
+    argv = supervisor.qemu_argv(machine, folder, 9)
+    assert [port.partition(",bus=")[0] for port in after(argv, "pcie-root-port")] == [
+        "pcie-root-port,id=port1"
+    ]
+    # 16 VFs and the PF fill three slots.
+    assert [word.split(",")[2:4] for word in after(argv, "nvme,")] == [
+        ["bus=pcie.0", "addr=0x1c.0"],
+        ["bus=port1", "serial=emulated-1"],
+        ["bus=pcie.0", "addr=0x19.0"],
+    ]
+
+
+def test_a_full_root_bus_is_refused(folder: Path, supervisor: ModuleType) -> None:
+    with pytest.raises(supervisor.MachineError, match="no room on the root bus for 64 VFs"):
+        described(supervisor, folder, pfs=pfs("c3xxx", "c3xxx", vfs=64))
+
+
+def test_the_hardware_tells_how_many_vfs(folder: Path, supervisor: ModuleType) -> None:
+    machine = described(supervisor, folder, pfs=pfs("dh895xcc", "4xxx"))
+    assert [pf.vfs for pf in machine.pfs] == [32, 16]
+    argv = supervisor.qemu_argv(machine, folder, 9)
+    assert "sriov_max_vfs=32,sriov_vq_flexible=64,sriov_vi_flexible=32" in after(argv, "nvme,")[0]
+
+
+def test_a_shared_group_is_a_port_without_acs(folder: Path, supervisor: ModuleType) -> None:
+    machine = described(supervisor, folder, pfs=[*pfs("c62x", isolated=False), *pfs("c62x")])
+    ports = after(supervisor.qemu_argv(machine, folder, 9), "pcie-root-port")
+    assert [port.endswith("disable-acs=on") for port in ports] == [True, False]
+    with pytest.raises(supervisor.MachineError, match="cannot share a group"):
+        described(supervisor, folder, pfs=pfs("c3xxx", isolated=False))
+
+
+@pytest.mark.parametrize(
+    ("iommu", "vendor", "devices"),
+    [
+        ("intel", "GenuineIntel", ["intel-iommu,intremap=on,caching-mode=on"]),
+        ("amd", "AuthenticAMD", ["amd-iommu,intremap=on"]),
+        ("none", "GenuineIntel", []),
+    ],
+)
+def test_the_processor_fits_the_iommu(
+    folder: Path, supervisor: ModuleType, iommu: str, vendor: str, devices: list[str]
+) -> None:
+    argv = supervisor.qemu_argv(described(supervisor, folder, iommu=iommu), folder, 9)
+    assert after(argv, "intel-iommu", "amd-iommu") == devices
+    assert argv[argv.index("-cpu") + 1] == f"max,vendor={vendor}"
 
 
 def test_the_description_goes_in_as_a_credential(folder: Path, supervisor: ModuleType) -> None:
@@ -187,6 +279,7 @@ def test_the_description_goes_in_as_a_credential(folder: Path, supervisor: Modul
     assert values == {
         "system.hostname": "rehearsal",
         "emulated-host.modprobe": supervisor.modprobe_options(machine),
+        "emulated-host.drivers": "stand_in",
     }
 
 
@@ -221,6 +314,14 @@ def test_boot_loader_files_fill_their_block(supervisor: ModuleType) -> None:
     assert 'GRUB_CMDLINE_LINUX="console=ttyS0 intel_iommu=on"\n' in text
     with pytest.raises(supervisor.MachineError, match="do not fit"):
         supervisor.pad("x" * 4097)
+
+
+def test_a_machine_is_known_to_its_image(tmp_path: Path, supervisor: ModuleType) -> None:
+    image, folder = tmp_path / "image", tmp_path / "machine"
+    image.mkdir()
+    supervisor.register(image, folder)
+    supervisor.register(image, folder)
+    assert [path.readlink() for path in (image / "machines").iterdir()] == [folder]
 
 
 def test_missing_tools_are_named() -> None:

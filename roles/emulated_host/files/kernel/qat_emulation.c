@@ -6,16 +6,17 @@
  * accelerator behind these functions: what is real is the PCI core, SR-IOV, the
  * IOMMU and VFIO around them.
  *
- * The module places itself between the PCI core and the bus below each named
- * root port. Configuration accesses pass through; the few fields that say what
- * a function is are rewritten on the way. Then the bus is removed and scanned
- * again, so that the PCI core sees the functions in their new dress from the
- * start.
+ * The module places itself between the PCI core and the bus of each named
+ * function. Configuration accesses pass through; the few fields that say what
+ * a function is are rewritten on the way. Then the function is removed and the
+ * bus scanned again, so that the PCI core sees the function in its new dress
+ * from the start.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bitfield.h>
-#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -33,45 +34,87 @@ struct qat_family {
 };
 
 static const struct qat_family families[] = {
+	{ .name = "dh895xcc", .pf_device = 0x0435, .vf_device = 0x0443, .revision = 0x00, .max_payload = 1 },
+	{ .name = "c3xxx", .pf_device = 0x19e2, .vf_device = 0x19e3, .revision = 0x11, .max_payload = 1 },
 	{ .name = "c62x", .pf_device = 0x37c8, .vf_device = 0x37c9, .revision = 0x04, .max_payload = 1 },
+	{ .name = "4xxx", .pf_device = 0x4940, .vf_device = 0x4941, .revision = 0x40, .max_payload = 1 },
 };
 
 #define QAT_CLASS 0x0b4000u /* processor, co-processor */
 
-struct qat_port {
-	struct pci_dev *bridge;
+/* Longer than a function-level reset and the restore after it take. */
+#define ERRATUM_PERIOD (10 * HZ)
+
+/* A PF and its VFs. */
+struct qat_function {
+	struct list_head list;
+	const struct qat_family *family;
+	unsigned int devfn;	/* of the PF */
+	unsigned int offset;	/* from the PF's routing id to that of its first VF */
+	unsigned int stride;	/* from one VF's routing id to the next one's */
+	unsigned int total;	/* number of VFs */
+	int exp;	/* PCI Express capability of the PF, 0 when there is none */
+	int sriov;	/* SR-IOV capability of the PF, 0 when there is none */
+	u16 payload;	/* Max_Payload_Size bits of Device Control: QEMU's are read-only */
+	bool deaf;	/* the next write to Device Control leaves the payload as it is */
+	unsigned long deaf_until;
+};
+
+/* A bus with such functions: one below a root port, or a root bus. */
+struct qat_bus {
+	struct list_head list;
 	struct pci_bus *bus;
 	struct pci_ops *real;
 	/* A copy of the real table, so that map_bus and its like stay as they were. */
 	struct pci_ops ops;
-	const struct qat_family *family;
-	int exp;	/* PCI Express capability of the PF, 0 when there is none */
-	int sriov;	/* SR-IOV capability of the PF, 0 when there is none */
-	u16 payload;	/* Max_Payload_Size bits of Device Control: QEMU's are read-only */
+	struct list_head functions;
 };
 
-static struct qat_port *dressed[MAX_PORTS];
-static unsigned int dressed_count;
+static LIST_HEAD(dressed);
 
 static char *ports[MAX_PORTS];
 static int ports_count;
 module_param_array(ports, charp, &ports_count, 0444);
-MODULE_PARM_DESC(ports, "root ports to dress, each ADDRESS/FAMILY, as in 0000:00:10.0/c62x");
+MODULE_PARM_DESC(ports, "what to dress, each ADDRESS/FAMILY, as in 0000:00:10.0/c62x: a root port, for the function below it, or a function on a root bus");
 
-/* The child buses that SR-IOV makes inherit the table, so the table names the port. */
-static struct qat_port *port_of(struct pci_bus *bus)
+static bool mps_erratum;
+module_param(mps_erratum, bool, 0644);
+MODULE_PARM_DESC(mps_erratum, "the payload size that the kernel restores after a function-level reset of a PF does not take");
+
+/*
+ * The buses that SR-IOV makes, and those that appear below a dressed one later
+ * on, inherit the table: so the table names the bus, and the routing id tells
+ * which functions on it are ours.
+ */
+static struct qat_bus *dressed_bus(struct pci_bus *bus)
 {
-	return container_of(bus->ops, struct qat_port, ops);
+	return container_of(bus->ops, struct qat_bus, ops);
 }
 
-static bool is_pf(const struct qat_port *port, const struct pci_bus *bus, unsigned int devfn)
+static struct qat_function *function_at(struct qat_bus *home, struct pci_bus *bus,
+					unsigned int devfn, bool *pf)
 {
-	return bus == port->bus && devfn == 0;
+	unsigned int rid = PCI_DEVID(bus->number, devfn);
+	struct qat_function *function;
+
+	list_for_each_entry(function, &home->functions, list) {
+		unsigned int first = PCI_DEVID(home->bus->number, function->devfn);
+
+		*pf = rid == first;
+		if (*pf)
+			return function;
+		first += function->offset;
+		if (function->total && rid >= first &&
+		    (rid - first) / function->stride < function->total &&
+		    (rid - first) % function->stride == 0)
+			return function;
+	}
+	return NULL;
 }
 
-static u32 dress_dword(const struct qat_port *port, bool pf, int where, u32 value)
+static u32 dress_dword(const struct qat_function *function, bool pf, int where, u32 value)
 {
-	const struct qat_family *family = port->family;
+	const struct qat_family *family = function->family;
 
 	switch (where) {
 	case PCI_VENDOR_ID:
@@ -88,50 +131,76 @@ static u32 dress_dword(const struct qat_port *port, bool pf, int where, u32 valu
 	if (!pf)
 		return value;
 
-	if (port->exp && where == port->exp + PCI_EXP_DEVCAP)
+	if (function->exp && where == function->exp + PCI_EXP_DEVCAP)
 		return (value & ~PCI_EXP_DEVCAP_PAYLOAD) | family->max_payload;
-	if (port->exp && where == port->exp + PCI_EXP_DEVCTL)
-		return (value & ~PCI_EXP_DEVCTL_PAYLOAD) | READ_ONCE(port->payload);
-	if (port->sriov && where == ((port->sriov + PCI_SRIOV_VF_DID) & ~3))
+	if (function->exp && where == function->exp + PCI_EXP_DEVCTL)
+		return (value & ~PCI_EXP_DEVCTL_PAYLOAD) | READ_ONCE(function->payload);
+	if (function->sriov && where == ((function->sriov + PCI_SRIOV_VF_DID) & ~3))
 		return (value & 0xffff) | (u32)family->vf_device << 16;
 	return value;
 }
 
 static int dressed_read(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 *val)
 {
-	struct qat_port *port = port_of(bus);
+	struct qat_bus *home = dressed_bus(bus);
+	struct qat_function *function;
+	bool pf;
 	u32 value;
 	int ret;
 
-	ret = port->real->read(bus, devfn, where & ~3, 4, &value);
+	function = function_at(home, bus, devfn, &pf);
+	if (!function)
+		return home->real->read(bus, devfn, where, size, val);
+	ret = home->real->read(bus, devfn, where & ~3, 4, &value);
 	if (ret) {
 		PCI_SET_ERROR_RESPONSE(val);
 		return ret;
 	}
 	/* All ones means that nobody answered: an absent function stays absent. */
 	if (value != ~0u)
-		value = dress_dword(port, is_pf(port, bus, devfn), where & ~3, value);
+		value = dress_dword(function, pf, where & ~3, value);
 	value >>= 8 * (where & 3);
 	*val = size == 4 ? value : value & ((1u << (8 * size)) - 1);
 	return ret;
 }
 
+static void write_payload(struct qat_function *function, u16 control)
+{
+	u16 payload = control & PCI_EXP_DEVCTL_PAYLOAD;
+
+	if (control & PCI_EXP_DEVCTL_BCR_FLR) {
+		/* A function-level reset puts the field back to 128 bytes. */
+		WRITE_ONCE(function->payload, 0);
+		function->deaf = mps_erratum;
+		function->deaf_until = jiffies + ERRATUM_PERIOD;
+		return;
+	}
+	/* The kernel writes this register once after the reset, to restore it. */
+	if (function->deaf) {
+		function->deaf = false;
+		if (time_before(jiffies, function->deaf_until))
+			return;
+	}
+	/* A real device ignores what it cannot do. */
+	if (FIELD_GET(PCI_EXP_DEVCTL_PAYLOAD, payload) <= function->family->max_payload)
+		WRITE_ONCE(function->payload, payload);
+}
+
 static int dressed_write(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 val)
 {
-	struct qat_port *port = port_of(bus);
+	struct qat_bus *home = dressed_bus(bus);
+	struct qat_function *function;
+	bool pf;
 
-	if (port->exp && size >= 2 && where == port->exp + PCI_EXP_DEVCTL &&
-	    is_pf(port, bus, devfn)) {
-		u16 payload = val & PCI_EXP_DEVCTL_PAYLOAD;
-
-		/* A function-level reset puts the field back to 128 bytes. */
-		if (val & PCI_EXP_DEVCTL_BCR_FLR)
-			payload = 0;
-		/* A real device ignores what it cannot do. */
-		if (FIELD_GET(PCI_EXP_DEVCTL_PAYLOAD, payload) <= port->family->max_payload)
-			WRITE_ONCE(port->payload, payload);
+	function = function_at(home, bus, devfn, &pf);
+	if (function && pf && function->exp) {
+		if (where == function->exp + PCI_EXP_DEVCTL)
+			write_payload(function, size == 1 ? val & 0xff : val);
+		else if (where == function->exp + PCI_EXP_DEVCTL + 1 &&
+			 (val << 8) & PCI_EXP_DEVCTL_BCR_FLR)
+			write_payload(function, PCI_EXP_DEVCTL_BCR_FLR);
 	}
-	return port->real->write(bus, devfn, where, size, val);
+	return home->real->write(bus, devfn, where, size, val);
 }
 
 static const struct qat_family *find_family(const char *name)
@@ -144,29 +213,112 @@ static const struct qat_family *find_family(const char *name)
 	return NULL;
 }
 
-/* The caller holds the lock of remove and rescan. */
-static void empty_bus(struct pci_bus *bus)
+/* A PF must have given up its VFs before it goes: the PCI core insists. */
+static void take_off(struct pci_dev *pdev)
 {
-	struct pci_dev *pdev, *next;
+	device_release_driver(&pdev->dev);
+	if (pci_num_vf(pdev))
+		pci_disable_sriov(pdev);
+	pci_stop_and_remove_bus_device_locked(pdev);
+}
 
-	/* A PF must have given up its VFs before it goes: the PCI core insists. */
-	list_for_each_entry(pdev, &bus->devices, bus_list) {
-		if (!pdev->is_physfn)
+static void scan(struct pci_bus *bus)
+{
+	pci_lock_rescan_remove();
+	pci_rescan_bus(bus);
+	pci_unlock_rescan_remove();
+}
+
+/* Return the bus, with our table in its place. */
+static struct qat_bus *enter_bus(struct pci_bus *bus)
+{
+	struct qat_bus *home;
+
+	list_for_each_entry(home, &dressed, list)
+		if (home->bus == bus)
+			return home;
+
+	home = kzalloc(sizeof(*home), GFP_KERNEL);
+	if (!home)
+		return NULL;
+	INIT_LIST_HEAD(&home->functions);
+	home->bus = bus;
+	get_device(&bus->dev);
+	home->real = bus->ops;
+	home->ops = *home->real;
+	home->ops.read = dressed_read;
+	home->ops.write = dressed_write;
+	pci_bus_set_ops(bus, &home->ops);
+	list_add(&home->list, &dressed);
+	return home;
+}
+
+static void leave_bus(struct qat_bus *home)
+{
+	struct qat_function *function, *next;
+
+	list_for_each_entry(function, &home->functions, list) {
+		struct pci_dev *pdev = pci_get_slot(home->bus, function->devfn);
+
+		if (!pdev)
 			continue;
-		device_release_driver(&pdev->dev);
-		if (pci_num_vf(pdev))
-			pci_disable_sriov(pdev);
-		break;
+		take_off(pdev);
+		pci_dev_put(pdev);
 	}
-	list_for_each_entry_safe_reverse(pdev, next, &bus->devices, bus_list)
-		pci_stop_and_remove_bus_device(pdev);
+	pci_bus_set_ops(home->bus, home->real);
+	scan(home->bus);
+	list_for_each_entry_safe(function, next, &home->functions, list)
+		kfree(function);
+	put_device(&home->bus->dev);
+	list_del(&home->list);
+	kfree(home);
+}
+
+static void measure(struct qat_function *function, struct pci_dev *pdev)
+{
+	u16 word;
+
+	function->devfn = pdev->devfn;
+	function->exp = pci_find_capability(pdev, PCI_CAP_ID_EXP);
+	function->sriov = pci_find_ext_capability(pdev, PCI_EXT_CAP_ID_SRIOV);
+	if (!function->sriov) {
+		pci_warn(pdev, "has no SR-IOV capability: it will have no VFs\n");
+		return;
+	}
+	pci_read_config_word(pdev, function->sriov + PCI_SRIOV_TOTAL_VF, &word);
+	function->total = word;
+	pci_read_config_word(pdev, function->sriov + PCI_SRIOV_VF_OFFSET, &word);
+	function->offset = word;
+	pci_read_config_word(pdev, function->sriov + PCI_SRIOV_VF_STRIDE, &word);
+	function->stride = max_t(u16, word, 1);
+}
+
+/* Return the function that an address means, with a reference to it. */
+static struct pci_dev *find_function(const char *text, unsigned int domain, unsigned int bus,
+				     unsigned int devfn)
+{
+	struct pci_dev *named, *below;
+
+	named = pci_get_domain_bus_and_slot(domain, bus, devfn);
+	if (!named) {
+		pr_err("%s: there is nothing at this address\n", text);
+		return NULL;
+	}
+	if (!pci_is_bridge(named))
+		return named;
+	below = named->subordinate ? pci_get_slot(named->subordinate, 0) : NULL;
+	if (!below)
+		pr_err("%s: there is no function below this root port\n", text);
+	pci_dev_put(named);
+	return below;
 }
 
 static int dress(const char *text)
 {
 	unsigned int domain, busnr, slot, func;
-	struct qat_port *port;
-	struct pci_dev *pf;
+	struct qat_function *function;
+	struct qat_bus *home;
+	struct pci_dev *pdev;
 	char name[16];
 	int ret;
 
@@ -174,71 +326,46 @@ static int dress(const char *text)
 		pr_err("'%s' is not of the form ADDRESS/FAMILY\n", text);
 		return -EINVAL;
 	}
-	port = kzalloc(sizeof(*port), GFP_KERNEL);
-	if (!port)
+	function = kzalloc(sizeof(*function), GFP_KERNEL);
+	if (!function)
 		return -ENOMEM;
 
 	ret = -EINVAL;
-	port->family = find_family(name);
-	if (!port->family) {
+	function->family = find_family(name);
+	if (!function->family) {
 		pr_err("%s: the family '%s' is not known\n", text, name);
 		goto free;
 	}
 	ret = -ENODEV;
-	port->bridge = pci_get_domain_bus_and_slot(domain, busnr, PCI_DEVFN(slot, func));
-	if (!port->bridge || !port->bridge->subordinate) {
-		pr_err("%s: there is no root port at this address\n", text);
+	pdev = find_function(text, domain, busnr, PCI_DEVFN(slot, func));
+	if (!pdev)
+		goto free;
+	ret = -ENOMEM;
+	home = enter_bus(pdev->bus);
+	if (!home)
 		goto put;
-	}
 
-	pci_lock_rescan_remove();
-	port->bus = port->bridge->subordinate;
-	pf = pci_get_slot(port->bus, 0);
-	if (!pf) {
-		pci_unlock_rescan_remove();
-		pr_err("%s: there is no function below this root port\n", text);
-		goto put;
-	}
-	port->exp = pci_find_capability(pf, PCI_CAP_ID_EXP);
-	port->sriov = pci_find_ext_capability(pf, PCI_EXT_CAP_ID_SRIOV);
-	if (!port->sriov)
-		pci_warn(pf, "has no SR-IOV capability: it will have no VFs\n");
-	pci_dev_put(pf);
-
-	empty_bus(port->bus);
-	port->real = port->bus->ops;
-	port->ops = *port->real;
-	port->ops.read = dressed_read;
-	port->ops.write = dressed_write;
-	pci_bus_set_ops(port->bus, &port->ops);
-	pci_rescan_bus(port->bus);
-	pci_unlock_rescan_remove();
-
-	dressed[dressed_count++] = port;
-	pci_info(port->bridge, "the function below is EMULATED as QAT %s by hwaccel.virt's emulated host\n",
-		 port->family->name);
+	measure(function, pdev);
+	take_off(pdev);
+	pci_dev_put(pdev);
+	list_add_tail(&function->list, &home->functions);
+	scan(home->bus);
+	pr_info("%s: this function is EMULATED as QAT by hwaccel.virt's emulated host\n", text);
 	return 0;
 
 put:
-	pci_dev_put(port->bridge);
+	pci_dev_put(pdev);
 free:
-	kfree(port);
+	kfree(function);
 	return ret;
 }
 
 static void undress_all(void)
 {
-	while (dressed_count) {
-		struct qat_port *port = dressed[--dressed_count];
+	struct qat_bus *home, *next;
 
-		pci_lock_rescan_remove();
-		empty_bus(port->bus);
-		pci_bus_set_ops(port->bus, port->real);
-		pci_rescan_bus(port->bus);
-		pci_unlock_rescan_remove();
-		pci_dev_put(port->bridge);
-		kfree(port);
-	}
+	list_for_each_entry_safe(home, next, &dressed, list)
+		leave_bus(home);
 }
 
 static int __init qat_emulation_init(void)
