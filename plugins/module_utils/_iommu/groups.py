@@ -18,6 +18,13 @@ _GROUPS = "/sys/kernel/iommu_groups"
 _UNITS = "/sys/class/iommu"
 _TABLES = "/sys/firmware/acpi/tables"
 _INTERRUPTS = "/proc/interrupts"
+# Who may attach a function to a guest though interrupts are not remapped.
+_UNSAFE_INTERRUPTS = (
+    "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+    "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
+)
+
+_REMAPPED_CHIPS = ("IR-IO-APIC", "IR-PCI-MSI")
 
 # ACPI tables that announce an IOMMU, and whose it is.
 _TABLE_VENDORS = {"DMAR": "intel", "IVRS": "amd", "IORT": "arm"}
@@ -47,6 +54,7 @@ class Iommu:
         running: vendor by the units that the kernel drives, None when their names do not tell.
         units: names of the IOMMU units that the kernel drives.
         interrupt_remapping: None where it cannot be told.
+        unsafe_interrupts: whether VFIO or iommufd was told to do without it.
     """
 
     announced: str | None
@@ -54,6 +62,7 @@ class Iommu:
     interrupt_remapping: bool | None
     units: tuple[str, ...]
     groups: tuple[IommuGroup, ...]
+    unsafe_interrupts: bool = False
 
     @property
     def active(self) -> bool:
@@ -83,15 +92,21 @@ def read_iommu(host: Host) -> Iommu:
         interrupt_remapping=_interrupt_remapping(host),
         units=tuple(units),
         groups=_read_groups(host),
+        unsafe_interrupts=any(host.attribute(path) == "Y" for path in _UNSAFE_INTERRUPTS),
     )
 
 
 def _interrupt_remapping(host: Host) -> bool | None:
-    """Tell from the interrupt chips in use; x86 names remapped ones C(IR-)."""
-    interrupts = host.read_text(_INTERRUPTS)
-    if interrupts is None or "IO-APIC" not in interrupts:
-        return None
-    return "IR-" in interrupts
+    """Tell from the interrupt chips in use, which x86 names alike for Intel and AMD.
+
+    C(IR-IO-APIC) and C(IR-PCI-MSI), since Linux 6.2 with the function (C(IR-PCI-MSIX-0000:...)),
+    are remapped. Other platforms name no C(IO-APIC); there it belongs to the interrupt
+    controller.
+    """
+    words = (host.read_text(_INTERRUPTS) or "").split()
+    if any(word.startswith(_REMAPPED_CHIPS) for word in words):
+        return True
+    return False if any(word.startswith("IO-APIC") for word in words) else None
 
 
 def _read_groups(host: Host) -> tuple[IommuGroup, ...]:

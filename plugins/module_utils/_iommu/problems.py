@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a host has no working IOMMU, and what to do about it."""
+"""Why a host has no working IOMMU, or one that guests cannot use, and what to do about it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _FIRMWARE_SETTINGS = {
 }
 # Parameters that turn the IOMMU of a vendor off; of each the last on the command line counts.
 _SWITCHES = {"intel": ("intel_iommu", "iommu"), "amd": ("amd_iommu", "iommu"), "arm": ("iommu",)}
+_UNSAFE_OPTIONS = ("vfio_iommu_type1.allow_unsafe_interrupts", "iommufd.allow_unsafe_interrupts")
+_TRUE = ("1", "y", "on", "true")
 
 
 def firmware_setting(vendor: str | None) -> str:
@@ -35,7 +37,7 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
         command_line: of the running kernel, as C(/proc/cmdline) has it.
     """
     if iommu.active:
-        return []
+        return _remapping_problems(iommu, command_line)
     what = "no working IOMMU: functions cannot be handed to guests"
     if iommu.announced is None and not iommu.units:
         why = "the firmware announces none (no ACPI table DMAR, IVRS or IORT)"
@@ -53,6 +55,42 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
     else:
         remedy = "see the kernel log for AMD-Vi or SMMU; the kernel may be built without its driver"
     return [Problem("iommu", what, why, remedy)]
+
+
+def _remapping_problems(iommu: Iommu, command_line: str) -> list[Problem]:
+    """Tell of interrupts that are not remapped.
+
+    A function binds to vfio-pci all the same; its guest does not start (C(EPERM), Linux
+    C(drivers/vfio/vfio_iommu_type1.c) and C(drivers/iommu/iommufd/device.c)).
+    """
+    unsafe = iommu.unsafe_interrupts or any(map(_allows_unsafe, command_line.split()))
+    if iommu.interrupt_remapping is not False or unsafe:
+        return []
+    options = [token for token in command_line.split() if _keeps_remapping_off(token)]
+    if options:
+        why = f"the kernel was started with {' '.join(options)}"
+        remedy = f"take {' '.join(options)} off the kernel command line, then boot again"
+    else:
+        why = "/proc/interrupts names no remapped chip (IR-IO-APIC, IR-PCI-MSI)"
+        remedy = (
+            "turn on interrupt remapping, sometimes below x2APIC, in the firmware setup and update "
+            "the firmware; hardware without it needs vfio_iommu_type1.allow_unsafe_interrupts=1 on "
+            "the kernel command line, which lets a guest send interrupts to the host"
+        )
+    what = "interrupts are not remapped: VFIO refuses to give functions to guests"
+    return [Problem("iommu", what, why, remedy)]
+
+
+def _keeps_remapping_off(token: str) -> bool:
+    """Tell whether an argument turns interrupt remapping off (C(intremap=) takes a list)."""
+    name, _equals, value = token.partition("=")
+    return name == "nointremap" or (name == "intremap" and "off" in value.split(","))
+
+
+def _allows_unsafe(token: str) -> bool:
+    """Tell whether an argument lets VFIO, once it is loaded, do without interrupt remapping."""
+    name, _equals, value = token.partition("=")
+    return name.replace("-", "_") in _UNSAFE_OPTIONS and value.lower() in _TRUE
 
 
 def _turned_off(command_line: str, vendor: str | None) -> list[str]:

@@ -82,6 +82,12 @@ def test_units_without_groups_are_not_active(machine: Machine) -> None:
         ("  0:  42  GICv3  30 Level  arch_timer\n", None),
         ("  1:  9  IO-APIC  1-edge  i8042\n 24: 0 PCI-MSI 0-edge\n", False),
         ("  1:  9  IR-IO-APIC  1-edge  i8042\n", True),
+        # Linux 6.12 names the function. The fault interrupt of the unit itself is never remapped.
+        (" 24: 0 DMAR-MSI 0-edge dmar0\n 25: 0 IR-PCI-MSIX-0000:00:10.0 0-edge aerdrv\n", True),
+        ("  0: 134 IO-APIC 2-edge timer\n 25: 0 PCI-MSIX-0000:00:10.0 0-edge aerdrv\n", False),
+        # A device's own name is no chip.
+        ("  1:  9  IO-APIC  1-edge  IR-receiver\n", False),
+        (" 40: 0 ITS-PCI-MSI-0000:00:10.0 0-edge aerdrv\n", None),
     ],
 )
 def test_interrupt_remapping(
@@ -90,3 +96,17 @@ def test_interrupt_remapping(
     if interrupts is not None:
         machine.write("proc/interrupts", interrupts)
     assert read_iommu(machine.host).interrupt_remapping is remapped
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "unsafe"),
+    [
+        ("vfio_iommu_type1", "N\n", False),
+        ("vfio_iommu_type1", "Y\n", True),
+        ("iommufd", "Y\n", True),
+        ("other", "Y\n", False),
+    ],
+)
+def test_unsafe_interrupts(machine: Machine, parameter: str, value: str, *, unsafe: bool) -> None:
+    machine.write(f"sys/module/{parameter}/parameters/allow_unsafe_interrupts", value)
+    assert read_iommu(machine.host).unsafe_interrupts is unsafe

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.groups import Iommu, IommuGroup
@@ -68,6 +69,58 @@ def test_no_text_says_none(
     found = iommu(announced, units, groups)
     for problem in iommu_problems(found, cpu_vendor=None, command_line=""):
         assert "None" not in " ".join(problem.as_result().values())
+
+
+@pytest.mark.parametrize(
+    ("line", "why", "remedy"),
+    [
+        ("quiet", "names no remapped chip", "turn on interrupt remapping"),
+        ("intremap=off quiet", "started with intremap=off", "take intremap=off off"),
+        ("intremap=nosid,off", "started with intremap=nosid,off", "take intremap=nosid,off off"),
+        ("nointremap", "started with nointremap", "take nointremap off"),
+        ("intremap=on", "names no remapped chip", "allow_unsafe_interrupts=1"),
+    ],
+)
+def test_interrupts_that_are_not_remapped(line: str, why: str, remedy: str) -> None:
+    found = replace(iommu("intel", ("dmar0",), GROUPS), interrupt_remapping=False)
+    (problem,) = iommu_problems(found, cpu_vendor="intel", command_line=line)
+    assert problem.check == "iommu"
+    assert problem.what.startswith("interrupts are not remapped")
+    assert why in problem.why
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize("remapped", [True, None])
+def test_remapped_interrupts_and_those_not_told_are_no_problem(*, remapped: bool | None) -> None:
+    found = replace(iommu("arm", ("smmu3",), GROUPS), interrupt_remapping=remapped)
+    assert iommu_problems(found, cpu_vendor="arm", command_line="intremap=off") == []
+
+
+def test_an_operator_may_do_without_remapping() -> None:
+    found = replace(
+        iommu("intel", ("dmar0",), GROUPS), interrupt_remapping=False, unsafe_interrupts=True
+    )
+    assert iommu_problems(found, cpu_vendor="intel", command_line="") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "problems"),
+    [
+        ("vfio_iommu_type1.allow_unsafe_interrupts=1", 0),
+        ("vfio-iommu-type1.allow_unsafe_interrupts=Y", 0),
+        ("vfio_iommu_type1.allow_unsafe_interrupts=0", 1),
+        ("allow_unsafe_interrupts=1", 1),
+    ],
+)
+def test_vfio_may_not_be_loaded_yet(line: str, problems: int) -> None:
+    found = replace(iommu("intel", ("dmar0",), GROUPS), interrupt_remapping=False)
+    assert len(iommu_problems(found, cpu_vendor="intel", command_line=line)) == problems
+
+
+def test_without_an_iommu_that_is_the_only_problem() -> None:
+    found = replace(iommu("intel"), interrupt_remapping=False)
+    (problem,) = iommu_problems(found, cpu_vendor="intel", command_line="")
+    assert problem.what.startswith("no working IOMMU")
 
 
 def test_firmware_settings_by_vendor() -> None:
