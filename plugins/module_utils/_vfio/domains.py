@@ -4,8 +4,10 @@
 
 """Host devices of libvirt's domains, from the XML that libvirt itself keeps.
 
-A running domain has its status in C(/run/libvirt/qemu), wrapped in C(domstatus) with the pid
-of its QEMU; a defined one its description in C(/etc/libvirt/qemu).
+A running domain, transient or not, has its status in C(/run/libvirt/qemu), wrapped in
+C(domstatus) with the pid of its QEMU; a defined one its description in C(/etc/libvirt/qemu).
+Formats: libvirt's C(formatdomain), "Host device assignment", "PCI Passthrough" of interfaces,
+and disks of type nvme, which QEMU drives through VFIO itself.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ if t.TYPE_CHECKING:
 
 _DEFINED = "/etc/libvirt/qemu"
 _LIVE = "/run/libvirt/qemu"
+# Elements that can hand over a function of the host, with the types that do: a host device; an
+# interface, for good (hostdev) or taken from a network's pool while the domain runs (actual).
+_TYPES = {"hostdev": ("pci",), "interface": ("hostdev",), "actual": ("hostdev",), "disk": ()}
+_SOURCES = [[tag, "source"] for tag in _TYPES]
 
 
 @dataclass(frozen=True)
@@ -35,25 +41,32 @@ class Domain:
 
 
 def read_domains(host: Host) -> list[Domain]:
-    """Return the defined domains, then the running ones."""
-    paths = [
-        f"{folder}/{name}"
-        for folder in (_DEFINED, _LIVE)
-        for name in _names(host, folder)
-        if name.endswith(".xml")
-    ]
-    found = (parse_domain(host.read_bytes(path) or b"") for path in paths)
+    """Return the defined domains, then the running ones; who is not root may see none.
+
+    Raises:
+        HostError: when root cannot read one, which would look as if no guest had anything.
+    """
+    paths = [path for folder in (_DEFINED, _LIVE) for path in _documents(host, folder)]
+    found = (_read_domain(host, path) for path in paths)
     return [domain for domain in found if domain is not None]
 
 
-def _names(host: Host, folder: str) -> list[str]:
-    """List a folder that only root may read; others see no domains."""
+def _documents(host: Host, folder: str) -> list[str]:
     try:
-        return host.names(folder)
+        return [f"{folder}/{name}" for name in host.names(folder) if name.endswith(".xml")]
     except HostError:
         if host.privileged:
             raise
         return []
+
+
+def _read_domain(host: Host, path: str) -> Domain | None:
+    try:
+        return parse_domain(host.read_bytes(path) or b"")
+    except HostError:
+        if host.privileged:
+            raise
+        return None
 
 
 def parse_domain(document: bytes) -> Domain | None:
@@ -61,7 +74,8 @@ def parse_domain(document: bytes) -> Domain | None:
     reader = _Reader()
     try:
         reader.parser.ParseFile(io.BytesIO(document))
-    except (expat.ExpatError, ValueError):
+    except (expat.ExpatError, LookupError, ValueError):
+        # LookupError: of an encoding that is none.
         return None
     if not reader.name:
         return None
@@ -86,9 +100,11 @@ class _Reader:
         self._path.append(tag)
         if self._path == ["domstatus"]:
             self.pid = int(attributes.get("pid", "0")) or None
-        elif tag == "hostdev":
+        elif tag in _TYPES:
+            self._pci = attributes.get("type") in _TYPES[tag]
+        elif tag == "source" and self._path[-2:-1] == ["disk"]:
             self._pci = attributes.get("type") == "pci"
-        elif self._pci and self._path[-3:] == ["hostdev", "source", "address"]:
+        elif self._pci and tag == "address" and self._path[-3:-1] in _SOURCES:
             keys = ("domain", "bus", "slot", "function")
             self.functions.append(PciAddress(*(int(attributes.get(key, "0"), 0) for key in keys)))
 

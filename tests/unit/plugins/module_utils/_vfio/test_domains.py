@@ -25,7 +25,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 ADDRESS = "<address domain='0x0000' bus='0x3d' slot='0x01' function='0x2'/>"
-HOSTDEV = f"<hostdev mode='subsystem' type='pci'><source>{ADDRESS}</source></hostdev>"
+SOURCE = f"<source>{ADDRESS}</source>"
+HOSTDEV = f"<hostdev mode='subsystem' type='pci'>{SOURCE}</hostdev>"
 
 
 def parse(devices: str, name: str = "<name>one</name>") -> Domain | None:
@@ -45,11 +46,33 @@ def test_numbers_in_decimal_and_a_missing_domain() -> None:
 @pytest.mark.parametrize(
     "devices",
     [
+        f"<interface type='hostdev' managed='yes'>{SOURCE}</interface>",
+        # Taken from a network's pool while the domain runs.
+        f"<interface type='network'><actual type='hostdev'>{SOURCE}</actual></interface>",
+        f"<disk type='nvme'><source type='pci' namespace='1'>{ADDRESS}</source></disk>",
+        f"<hostdev type='pci'><driver name='vfio'/>{SOURCE}<address type='pci'/></hostdev>",
+    ],
+)
+def test_everything_that_hands_over_a_function(devices: str) -> None:
+    found = parse(devices + "<disk type='file'><source file='/a'/></disk>")
+    assert found is not None
+    assert found.functions == (PciAddress.parse("0000:3d:01.2"),)
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
         # Where the guest sees a device is no address of the host.
         "<hostdev type='pci'><source/><address type='pci' bus='0x3d' slot='0x01'/></hostdev>",
         HOSTDEV.replace("'pci'", "'usb'"),
         "<hostdev type='mdev'><source><address uuid='1'/></source></hostdev>",
         f"<interface type='bridge'><source>{ADDRESS}</source></interface>",
+        f"<interface type='network'><source>{ADDRESS}</source></interface>",
+        "<interface type='hostdev'><source/><address type='pci' bus='0x3d'/></interface>",
+        f"<interface type='network'><actual type='bridge'>{SOURCE}</actual></interface>",
+        f"<disk type='block'><source dev='/dev/sda'>{ADDRESS}</source></disk>",
+        "<disk type='nvme'><source type='pci'/><address type='pci' bus='0x3d'/></disk>",
+        f"{HOSTDEV.replace(ADDRESS, '')}<memory><source>{ADDRESS}</source></memory>",
         f"<controller>{ADDRESS}</controller>",
     ],
 )
@@ -71,6 +94,8 @@ def test_the_name_is_that_of_the_domain_itself() -> None:
         b"",
         b"not XML",
         b"<domain><name>cut off",
+        b"<?xml version='1.0' encoding='none'?><domain><name>one</name></domain>",
+        b"<?xml version='1.0' encoding='utf-7'?><domain><name>one</name></domain>",
         b"<domain/>",
         b"<network><name>default</name></network>",
         b"<domstatus pid='many'><domain><name>one</name></domain></domstatus>",
@@ -119,6 +144,28 @@ def test_domains_that_only_root_may_read(
     running.privileged = True
     with pytest.raises(HostError):
         read_domains(running)
+
+
+def test_a_domain_that_only_root_may_read(
+    machine: Machine, running: RunningHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Debian lets everybody list the folders, and root alone read what is in them.
+    def refuse(path: str) -> bytes:
+        raise HostError.from_os("read", path, errno.EACCES)
+
+    machine.add_domain("guest", PF, pid=7)
+    monkeypatch.setattr(running, "read_bytes", refuse)
+    running.privileged = False
+    assert read_domains(running) == []
+    running.privileged = True
+    with pytest.raises(HostError, match=r"cannot read /etc/libvirt/qemu/guest\.xml"):
+        read_domains(running)
+
+
+def test_a_transient_domain(machine: Machine) -> None:
+    machine.add_domain("guest", PF, pid=7)
+    machine.at("etc/libvirt/qemu/guest.xml").unlink()
+    assert read_domains(machine.host) == [Domain("guest", 7, (PciAddress.parse(PF),))]
 
 
 def test_no_libvirt(machine: Machine) -> None:
