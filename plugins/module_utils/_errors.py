@@ -49,7 +49,17 @@ class BlockedError(HostError):
     """A kernel attribute did not answer within its bound; its process may stay in state D."""
 
 
-CHECKS: t.Final = ("configured", "driver", "iommu", "kernel", "sriov", "virtualization")
+CHECKS: t.Final = (
+    "configured",
+    "driver",
+    "iommu",
+    "kernel",
+    "limits",
+    "lockdown",
+    "resources",
+    "sriov",
+    "virtualization",
+)
 
 
 @dataclass(frozen=True)

@@ -10,96 +10,49 @@ import typing as t
 from dataclasses import asdict
 
 from .._iommu.groups import read_iommu
-from .._pci.function import read_config, read_functions
-from .._qat.devices import pf_family, vf_family
-from .._qat.observe import read_pfs
+from .._pci.function import read_functions
 from .._qat.problems import problems_of
 from .._qat.rules import read_rules
-from .._vfio.holders import read_holders
+from .configured import rule_problems
+from .devices import read_accelerators
+from .health import health_problems
+from .limits import limit_problems, read_limits
+from .lockdown import lockdown_problems
 from .platform import read_cpu, read_kernel, read_services
-from .problems import firmware_hints, host_problems, rule_problems
+from .problems import firmware_hints, host_problems
 
 if t.TYPE_CHECKING:
     from .._host import Host
     from .._iommu.groups import Iommu
-    from .._pci.function import PciFunction
-    from .._qat.observe import Pf
     from .._qat.rules import SriovRule
-    from .._vfio.holders import Holders
-
-_GPU_CLASS = 0x03
 
 
 def gather(host: Host) -> dict[str, t.Any]:
     """Return the module's return values."""
     cpu, kernel, iommu = read_cpu(host), read_kernel(host), read_iommu(host)
+    rules, services, limits = read_rules(host), read_services(host), read_limits(host)
     functions = read_functions(host)
-    shown = {at: kind for at, function in functions.items() if (kind := _kind(function))}
-    holders = read_holders(host, [functions[address] for address in shown])
-    qat_pfs = [functions[address] for address, kind in shown.items() if kind == "qat_pf"]
-    pfs = {pf.address: pf for pf in read_pfs(host, qat_pfs, functions, holders)}
-    rules = read_rules(host)
+    accelerators = read_accelerators(host, functions)
+    pfs = tuple(accelerators.pfs.values())
     problems = [
         *host_problems(cpu, kernel, iommu),
-        *problems_of(host, kernel.release, pfs.values()),
-        *rule_problems(rules, functions, pfs),
+        *problems_of(host, kernel.release, pfs),
+        *accelerators.room_problems(),
+        *health_problems(pfs, accelerators.health),
+        *lockdown_problems(host, kernel, pfs),
+        *limit_problems(host, limits, services, pfs),
+        *rule_problems(rules, functions, accelerators.pfs),
     ]
     return {
         "cpu": asdict(cpu),
         "kernel": asdict(kernel),
         "iommu": _iommu_result(iommu),
-        "firmware_hints": firmware_hints(cpu, iommu, tuple(pfs.values())),
-        "devices": [
-            _device(host, functions[address], kind, pfs.get(address), holders)
-            for address, kind in shown.items()
-        ],
-        "services": {name: asdict(service) for name, service in read_services(host).items()},
+        "firmware_hints": firmware_hints(cpu, iommu, pfs),
+        "devices": accelerators.as_result(),
+        "services": {name: asdict(service) for name, service in services.items()},
+        "limits": asdict(limits),
         "configured": [_rule_result(rule) for rule in rules],
         "problems": [problem.as_result() for problem in problems],
-    }
-
-
-def _kind(function: PciFunction) -> str | None:
-    """Return what kind of accelerator a function is, None for one that is none."""
-    if pf_family(function):
-        return "qat_pf"
-    if vf_family(function):
-        return "qat_vf"
-    if function.class_code >> 16 == _GPU_CLASS:
-        return "gpu"
-    return "sriov_pf" if function.total_vfs else None
-
-
-def _device(
-    host: Host,
-    function: PciFunction,
-    kind: str,
-    pf: Pf | None,
-    holders: Holders,
-) -> dict[str, t.Any]:
-    family = pf_family(function) or vf_family(function)
-    holder = holders.of(function)
-    express = (pf.config if pf else read_config(host, function.address)).express()
-    return {
-        "address": str(function.address),
-        "id": str(function.id),
-        "kind": kind,
-        "name": family.title if family else None,
-        "family": family.name if family else None,
-        "generation": family.generation if family else None,
-        "driver": function.driver,
-        "numa_node": function.numa_node,
-        "iommu_group": function.iommu_group,
-        "pf": str(function.pf) if function.pf else None,
-        "total_vfs": function.total_vfs,
-        "num_vfs": pf.num_vfs if pf else None if function.total_vfs is None else len(function.vfs),
-        "autoprobe": pf.autoprobe if pf else None,
-        "blocked": pf is not None and pf.blocked,
-        "holder": holder.as_result() if holder else None,
-        # The field is reserved in a VF, which follows its PF.
-        "mps": express.mps if express and not function.pf else None,
-        "mps_supported": express.mps_supported if express else None,
-        "denylisted": family is not None and family.denylisted,
     }
 
 
@@ -109,6 +62,7 @@ def _iommu_result(iommu: Iommu) -> dict[str, t.Any]:
         "vendor": iommu.vendor,
         "announced": iommu.announced,
         "interrupt_remapping": iommu.interrupt_remapping,
+        "unsafe_interrupts": iommu.unsafe_interrupts,
         "groups": [
             {
                 "group": group.number,
@@ -127,5 +81,8 @@ def _rule_result(rule: SriovRule) -> dict[str, t.Any]:
         "driver": rule.driver,
         "num_vfs": rule.num_vfs,
         "autoprobe": rule.autoprobe,
+        "services": None if rule.services is None else list(rule.services),
+        "auto_reset": rule.auto_reset,
+        "host_vfs": [str(address) for address in rule.host_vfs.addresses] if rule.host_vfs else [],
         "path": rule.path,
     }

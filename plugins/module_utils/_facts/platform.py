@@ -17,6 +17,8 @@ _CPU_VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": 
 _VIRTUALIZATION_FLAGS = ("vmx", "svm")
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _LOCKDOWN = "/sys/kernel/security/lockdown"
+_SIGNATURES = "/sys/module/module/parameters/sig_enforce"
+_LOCKED = ("integrity", "confidentiality")
 _CGROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice")
 _UNIT_FOLDERS = (
     "/etc/systemd/system",
@@ -44,12 +46,22 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The running kernel; lockdown and Secure Boot are None where the kernel does not tell."""
+    """The running kernel; lockdown and Secure Boot are None where the kernel does not tell.
+
+    Args:
+        signed_modules: whether it loads none but signed modules.
+    """
 
     release: str
     command_line: str
     lockdown: str | None
     secure_boot: bool | None
+    signed_modules: bool = False
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether root may not change the running kernel, or let devices do so."""
+        return self.lockdown in _LOCKED
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -82,15 +94,17 @@ def read_cpu(host: Host) -> Cpu:
 
 
 def read_kernel(host: Host) -> Kernel:
-    """Read release, command line, lockdown and Secure Boot."""
-    lockdown = re.search(r"\[([a-z]+)\]", host.read_text(_LOCKDOWN) or "")
+    """Read release, command line, lockdown, Secure Boot and who may load modules."""
+    told = re.search(r"\[([a-z]+)\]", host.read_text(_LOCKDOWN) or "")
+    lockdown = told[1] if told else None
     secure_boot = host.read_bytes(_EFI_SECURE_BOOT)
     return Kernel(
         release=host.attribute("/proc/sys/kernel/osrelease") or "",
         command_line=host.attribute("/proc/cmdline") or "",
-        lockdown=lockdown[1] if lockdown else None,
+        lockdown=lockdown,
         # Four bytes of attributes come before an EFI variable's value.
         secure_boot=None if not secure_boot else secure_boot[4:] == b"\x01",
+        signed_modules=lockdown in _LOCKED or host.attribute(_SIGNATURES) == "Y",
     )
 
 

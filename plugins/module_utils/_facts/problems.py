@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What keeps a host's accelerators from guests, with cause and remedy."""
+"""What keeps any accelerator from guests, and what its firmware seems to be set to."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from .._errors import Problem
 from .._iommu.problems import firmware_setting, iommu_problems
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .._iommu.groups import Iommu
-    from .._pci.address import PciAddress
-    from .._pci.function import PciFunction
     from .._qat.observe import Pf
-    from .._qat.rules import SriovRule
     from .platform import Cpu, Kernel
 
 # SR-IOV may not work before it: Intel 330689-008, section 1.3.2.
@@ -51,52 +48,6 @@ def host_problems(cpu: Cpu, kernel: Kernel, iommu: Iommu) -> list[Problem]:
         )
     command_line = kernel.command_line
     return problems + iommu_problems(iommu, cpu_vendor=cpu.vendor, command_line=command_line)
-
-
-def rule_problems(
-    rules: Sequence[SriovRule],
-    functions: Mapping[PciAddress, PciFunction],
-    pfs: Mapping[PciAddress, Pf],
-) -> list[Problem]:
-    """Compare what our rules make at boot with what is there."""
-    problems = []
-    for rule in rules:
-        there = functions.get(rule.address)
-        found = str(there.id) if there else "nothing"
-        if there is None or there.id != rule.id:
-            problems.append(
-                Problem(
-                    "configured",
-                    f"{rule.address}: configured for {rule.id}, found {found}",
-                    f"{rule.path} names a device that is not at this address",
-                    "addresses move when cards are added: run qat_sriov with state: present for "
-                    "the PFs that are there, and remove this file",
-                ),
-            )
-            continue
-        pf = pfs.get(rule.address)
-        difference = _difference(rule, pf) if pf and not pf.blocked else None
-        if difference:
-            problems.append(
-                Problem(
-                    "configured",
-                    f"{rule.address}: {difference}",
-                    f"{rule.path} and the device differ",
-                    "see the kernel log and udev's (udevadm test) for the cause, or run qat_sriov",
-                ),
-            )
-    return problems
-
-
-def _difference(rule: SriovRule, pf: Pf) -> str | None:
-    """Tell what a rule and its PF do not agree on."""
-    if pf.function.driver not in (None, rule.driver):
-        return f"driver {pf.function.driver}, the rule waits for {rule.driver}"
-    if pf.num_vfs != rule.num_vfs:
-        return f"{pf.num_vfs} VFs, {rule.num_vfs} configured"
-    if rule.autoprobe not in (None, pf.autoprobe):
-        return f"autoprobe {pf.autoprobe}, {rule.autoprobe} configured".lower()
-    return None
 
 
 def firmware_hints(cpu: Cpu, iommu: Iommu, pfs: Sequence[Pf]) -> list[dict[str, t.Any]]:

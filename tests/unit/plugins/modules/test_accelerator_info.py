@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import re
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import CHECKS
+from ansible_collections.hwaccel.virt.plugins.module_utils._facts.health import Health
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
 
@@ -71,6 +76,8 @@ def test_what_is_returned_is_what_is_documented(
 ) -> None:
     machine.add_pf(vfs=1, driver=None)
     machine.add_iommu()
+    rule = SriovRule(PciAddress.parse(PF), C62X.pf_id, "c6xx", 16, None)
+    machine.write(rule.path, rule.render())
     result = run_module(name, {"num_vfs": 0} if name == "qat_sriov" else {})
     returned = documented(name)
     common = {"changed", "diff", "invocation", "warnings"}
@@ -84,3 +91,19 @@ def test_what_is_returned_is_what_is_documented(
         assert entries, key
         for entry in entries:
             assert set(entry) == fields, key
+
+
+def test_what_a_health_has_is_what_is_documented() -> None:
+    fields = documented("accelerator_info")["devices"]["contains"]["health"]["contains"]
+    assert set(fields) == {field.name for field in dataclasses.fields(Health)}
+
+
+def test_every_check_is_documented() -> None:
+    told = documented("accelerator_info")["problems"]["contains"]["check"]["description"]
+    assert re.findall(r"V\(([a-z]+)\)", told) == list(CHECKS)
+
+
+def test_preflight_may_require_every_check() -> None:
+    specs = Path(__file__).resolve().parents[4] / "roles/preflight/meta/argument_specs.yml"
+    options = yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"]
+    assert options["preflight_require"]["choices"] == list(CHECKS)

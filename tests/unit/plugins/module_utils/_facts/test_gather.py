@@ -35,6 +35,7 @@ def test_an_empty_machine(machine: Machine) -> None:
         "firmware_hints",
         "iommu",
         "kernel",
+        "limits",
         "problems",
         "services",
     ]
@@ -44,10 +45,18 @@ def test_an_empty_machine(machine: Machine) -> None:
         "vendor": None,
         "announced": None,
         "interrupt_remapping": None,
+        "unsafe_interrupts": False,
         "groups": [],
     }
     assert found["cpu"] == {"vendor": "intel", "model": "Emulated", "virtualization": "vmx"}
-    assert sorted(found["kernel"]) == ["command_line", "lockdown", "release", "secure_boot"]
+    assert sorted(found["kernel"]) == [
+        "command_line",
+        "lockdown",
+        "release",
+        "secure_boot",
+        "signed_modules",
+    ]
+    assert found["limits"] == {"memlock": None, "memlock_source": None, "dma_entry_limit": None}
     assert found["services"]["qat"] == {"unit": None, "enabled": False, "running": False}
 
 
@@ -68,13 +77,19 @@ def test_a_pf_and_a_vf(machine: Machine) -> None:
         "iommu_group": 3,
         "pf": None,
         "total_vfs": 16,
+        "fitting_vfs": 16,
         "num_vfs": 1,
         "autoprobe": True,
+        "qat_state": None,
+        "services": None,
+        "auto_reset": None,
+        "reserved": False,
         "blocked": False,
         "holder": {"kind": "driver", "name": C62X.driver, "pid": None},
         "mps": 128,
         "mps_supported": 256,
         "denylisted": True,
+        "health": None,
     }
     assert second == {
         "address": vf,
@@ -88,13 +103,19 @@ def test_a_pf_and_a_vf(machine: Machine) -> None:
         "iommu_group": machine.group(vf),
         "pf": PF,
         "total_vfs": None,
+        "fitting_vfs": None,
         "num_vfs": None,
         "autoprobe": None,
+        "qat_state": None,
+        "services": None,
+        "auto_reset": None,
+        "reserved": False,
         "blocked": False,
         "holder": {"kind": "process", "name": "qemu-system-x86", "pid": 42},
         "mps": None,
         "mps_supported": 256,
         "denylisted": True,
+        "health": None,
     }
 
 
@@ -140,6 +161,15 @@ def test_a_pf_that_does_not_answer(machine: Machine, running: RunningHost) -> No
     assert (found["0000:02:00.0"]["blocked"], found["0000:02:00.0"]["num_vfs"]) == (False, 2)
 
 
+def test_services_of_a_pf(machine: Machine) -> None:
+    machine.add_pf("4xxx")
+    for name, value in (("state", "down"), ("cfg_services", "dc;sym")):
+        machine.write(f"{machine.device(PF)}/qat/{name}", f"{value}\n")
+    (device,) = gather(machine.host)["devices"]
+    assert (device["qat_state"], device["services"]) == ("down", ["sym", "dc"])
+    assert device["auto_reset"] is None
+
+
 def test_groups_and_rules(machine: Machine) -> None:
     machine.add_pf(group=3)
     machine.add_iommu()
@@ -155,6 +185,9 @@ def test_groups_and_rules(machine: Machine) -> None:
             "driver": "c6xx",
             "num_vfs": 16,
             "autoprobe": None,
+            "services": None,
+            "auto_reset": None,
+            "host_vfs": [],
             "path": rule.path,
         },
     ]

@@ -50,8 +50,25 @@ def test_a_kernel(machine: Machine) -> None:
     machine.write(SECURE_BOOT, b"\x06\0\0\0\x01")
     kernel = read_kernel(machine.host)
     assert (kernel.release, kernel.lockdown, kernel.secure_boot) == (RELEASE, "integrity", True)
+    assert kernel.is_locked
+    assert kernel.signed_modules
     assert kernel.command_line.startswith("BOOT_IMAGE=")
     assert not kernel.command_line.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("lockdown", "sig_enforce", "signed"),
+    [
+        ("[none] integrity confidentiality\n", "N\n", False),
+        ("[none] integrity confidentiality\n", "Y\n", True),
+        ("none integrity [confidentiality]\n", "N\n", True),
+        ("", "", False),
+    ],
+)
+def test_signed_modules(machine: Machine, lockdown: str, sig_enforce: str, *, signed: bool) -> None:
+    machine.write("sys/kernel/security/lockdown", lockdown)
+    machine.write("sys/module/module/parameters/sig_enforce", sig_enforce)
+    assert read_kernel(machine.host).signed_modules is signed
 
 
 @pytest.mark.parametrize(("content", "on"), [(b"\x06\0\0\0\0", False), (b"", None)])

@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._facts.gather import gather
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, OTHER, PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 RULE = SriovRule(PciAddress.parse(PF), C62X.pf_id, str(C62X.driver), 16, autoprobe=False)
 
@@ -102,48 +101,3 @@ def test_the_pfs_own_problems_are_told(machine: Machine) -> None:
 
 def test_no_hint_about_sriov_without_a_pf(machine: Machine) -> None:
     assert "SR-IOV" not in hints(machine.host)
-
-
-# -- configured against actual ---------------------------------------------------------------
-
-
-def test_another_number_than_configured(healthy: Machine) -> None:
-    healthy.write(RULE.path, RULE.render().replace(b'"16"', b'"8"'))
-    problem = only(healthy.host)
-    assert problem["what"] == f"{PF}: 16 VFs, 8 configured"
-    assert RULE.path in problem["why"]
-    assert "run qat_sriov" in problem["remedy"]
-
-
-def test_another_autoprobe_than_configured(healthy: Machine) -> None:
-    healthy.write(RULE.path, replace(RULE, autoprobe=True).render())
-    assert only(healthy.host)["what"] == f"{PF}: autoprobe false, true configured"
-    healthy.write(RULE.path, replace(RULE, autoprobe=None).render())
-    assert gather(healthy.host)["problems"] == []
-
-
-def test_another_driver_than_configured(healthy: Machine) -> None:
-    healthy.write(RULE.path, replace(RULE, driver="other").render())
-    assert only(healthy.host)["what"] == f"{PF}: driver c6xx, the rule waits for other"
-
-
-def test_another_device_than_configured(machine: Machine) -> None:
-    machine.add_iommu()
-    machine.add_pf("4xxx", vfs=16)
-    machine.write(RULE.path, RULE.render())
-    problem = only(machine.host)
-    assert problem["what"] == f"{PF}: configured for {C62X.pf_id}, found {GEN4.pf_id}"
-    assert "addresses move" in problem["remedy"]
-
-
-def test_no_device_where_one_is_configured(machine: Machine) -> None:
-    machine.add_iommu()
-    machine.add_function("0000:02:00.0", OTHER, group=2)
-    machine.write(RULE.path, RULE.render())
-    assert only(machine.host)["what"] == f"{PF}: configured for {C62X.pf_id}, found nothing"
-
-
-def test_a_pf_that_does_not_answer_is_told_once(healthy: Machine, running: RunningHost) -> None:
-    healthy.write(RULE.path, RULE.render())
-    running.blocked.add(f"/sys/bus/pci/devices/{PF}/sriov_numvfs")
-    assert only(running)["what"] == f"{PF} (c62x): blocked"
