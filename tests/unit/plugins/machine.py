@@ -18,6 +18,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._host import BLOCKED,
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.config import ConfigSpace
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES, QatFamily
+from ansible_collections.hwaccel.virt.tests.unit.plugins.kernel import Kernel
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,20 @@ C62X = FAMILIES["c62x"]
 GEN4 = FAMILIES["4xxx"]
 # Something that is no accelerator: QEMU's example device, whose id nobody sells.
 OTHER = PciId(0x1234, 0x11E8)
+# The options of qat_sriov as a task without any has them.
+SRIOV_OPTIONS: dict[str, t.Any] = {
+    "devices": ["all"],
+    "state": "present",
+    "num_vfs": "max",
+    "host_vfs": 0,
+    "services": None,
+    "auto_reset": None,
+    "autoprobe": False,
+    "persistent": True,
+    "coerced_ok": True,
+    "force": False,
+    "missing_ok": False,
+}
 
 _EXPRESS_AT, _SRIOV_AT = 0x74, 0x140
 
@@ -77,7 +92,11 @@ def config_space(
 
 @dataclass
 class Machine:
-    """A tree below a folder: sysfs and procfs as recorded, /etc, /run and /var as they are."""
+    """A tree below a folder: sysfs and procfs as recorded, /etc, /run and /var as they are.
+
+    Attributes:
+        kernel: what plays writes to sysfs.
+    """
 
     root: Path
     _next_group: int = 10
@@ -85,6 +104,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         """Lay the folders and an ordinary processor and kernel."""
+        self.kernel = Kernel(self)
         for folder in ("etc/udev/rules.d", "var/lib", "proc", "dev/vfio", DEVICES, DRIVERS):
             (self.root / folder).mkdir(parents=True)
         self.write("proc/sys/kernel/osrelease", f"{RELEASE}\n")
@@ -161,6 +181,7 @@ class Machine:
         self.write(f"{folder}/device", f"0x{pci_id.device:04x}\n")
         self.write(f"{folder}/class", f"0x{class_code:06x}\n")
         self.write(f"{folder}/numa_node", f"{numa_node}\n")
+        self.write(f"{folder}/driver_override", "(null)\n")
         self.write(f"{folder}/config", config_space(pci_id) if config is None else config)
         if driver:
             self.bind(address, driver)
@@ -199,6 +220,42 @@ class Machine:
         self.make_vfs(address, vfs, driver=vf_driver)
         return address
 
+    def add_services(
+        self,
+        pf: str = PF,
+        services: str = "sym;asym",
+        *,
+        state: str = "up",
+        resets: bool | None = False,
+    ) -> None:
+        """Give a PF a driver with a choice of services, and with automatic reset unless None."""
+        self.write(f"{self.device(pf)}/qat/state", f"{state}\n")
+        self.write(f"{self.device(pf)}/qat/cfg_services", f"{services}\n")
+        if resets is not None:
+            self.write(f"{self.device(pf)}/qat/auto_reset", "on\n" if resets else "off\n")
+
+    @property
+    def pfs(self) -> list[str]:
+        """The addresses of the QAT PFs that were added."""
+        return list(self._families)
+
+    def family(self, address: str) -> QatFamily:
+        """Return the family of a QAT PF or VF."""
+        pf = self.link_name(f"{self.device(address)}/physfn")
+        return self._families[pf or address]
+
+    def driver(self, address: str) -> str | None:
+        """Return the driver that a function is bound to."""
+        return self.link_name(f"{self.device(address)}/driver")
+
+    def override(self, address: str) -> str:
+        """Return what driver_override of a function reads."""
+        return self.read(f"{self.device(address)}/driver_override").strip()
+
+    def link_name(self, path: str) -> str | None:
+        """Return the last part of what a link says."""
+        return self.host.link_name(f"/{path}")
+
     def make_vfs(self, pf: str, number: int, *, driver: str | None = None) -> list[str]:
         """Make VFs at the addresses that the PF's capability tells, each in a group of its own."""
         row = self._families[pf]
@@ -224,13 +281,15 @@ class Machine:
 
     def remove_vfs(self, pf: str) -> None:
         """Take the VFs of a PF away."""
-        for index, vf in enumerate(self.vfs(pf)):
+        vfs = self.vfs(pf)
+        for index, vf in enumerate(vfs):
             (self.root / self._folder(pf) / f"virtfn{index}").unlink()
             group = self.at(f"{self.device(vf)}/iommu_group")
             shutil.rmtree(group)
             shutil.rmtree(self.at(self.device(vf)))
             (self.root / self.device(vf)).unlink()
-        self.write(f"{self.device(pf)}/sriov_numvfs", "0\n")
+        if vfs:
+            self.write(f"{self.device(pf)}/sriov_numvfs", "0\n")
 
     def add_driver(
         self,
@@ -244,6 +303,16 @@ class Machine:
         if module and not (self.root / DRIVERS / name / "module").is_symlink():
             self.write(f"sys/module/{module}/taint", "OE\n" if out_of_tree else "\n")
             self.link(f"{DRIVERS}/{name}/module", f"sys/module/{module}")
+
+    def add_module(self, *names: str | None) -> None:
+        """Have kernel modules on disk that can be loaded."""
+        lines = "".join(f"kernel/drivers/crypto/{name}.ko:\n" for name in names)
+        self.write(f"lib/modules/{RELEASE}/modules.dep", lines)
+
+    def has_module(self, name: str | None) -> bool:
+        """Tell whether a kernel module is on disk."""
+        path = self.at(f"lib/modules/{RELEASE}/modules.dep")
+        return path.exists() and f"/{name}.ko:" in path.read_text()
 
     def bind(self, address: str, driver: str | None) -> None:
         """Put a function on a driver, or on none."""
@@ -313,28 +382,12 @@ class Machine:
     # -- the kernel ------------------------------------------------------------------------
 
     def play(self, path: str, value: str) -> None:
-        """Do what the kernel does when the attribute of a PF is written; in-tree drivers coerce.
+        """Do what the kernel does when an attribute is written.
 
         Raises:
             OSError: as the kernel answers.
         """
-        pf, name = path.split("/")[-2:]
-        row, there = self._families[pf], int(self.read(f"{self.device(pf)}/sriov_numvfs"))
-        if name == "sriov_numvfs":
-            if there and int(value):
-                raise OSError(errno.EBUSY, path)
-            self.remove_vfs(pf)
-            module = self.root / f"sys/module/{row.module}/taint"
-            obeys = row.has_services and "O" in module.read_text()
-            total = int(self.read(f"{self.device(pf)}/sriov_totalvfs"))
-            number = int(value) if obeys or value == "0" else total
-            attribute = self.root / self.device(pf) / "sriov_drivers_autoprobe"
-            probes = not attribute.exists() or attribute.read_text() == "1\n"
-            self.make_vfs(pf, number, driver=row.vf_driver if probes else None)
-        elif name == "sriov_drivers_autoprobe":
-            self.write(path, f"{value}\n")
-        else:
-            raise OSError(errno.ENOENT, path)
+        self.kernel.write(path, value)
 
     def play_all(self, writes: Sequence[dict[str, str]]) -> None:
         """Do the writes that a module left pending."""
@@ -346,10 +399,12 @@ class RunningHost(Host):
     """The machine as if it were the running one: its kernel plays what is written.
 
     Attributes:
-        written: the writes that were played, as path and value.
+        written: the writes that the kernel took, as path and value.
+        commands: the commands that were run.
         answers: errno that the kernel answers to a write, by path and value.
         blocked: attributes that do not answer.
         deaf: attributes that take a write and do nothing.
+        prompt_udev: whether udev works off events at once, rather than when it is waited for.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -359,9 +414,11 @@ class RunningHost(Host):
         self.recording = Host(machine.root)
         self.live = True
         self.written: list[tuple[str, str]] = []
+        self.commands: list[tuple[str, ...]] = []
         self.answers: dict[tuple[str, str], int] = {}
         self.blocked: set[str] = set()
         self.deaf: set[str] = set()
+        self.prompt_udev = True
 
     def locate(self, path: str, *, follow: bool = True) -> str:
         """Stay below the root."""
@@ -386,12 +443,29 @@ class RunningHost(Host):
         """Let the kernel play it."""
         if path in self.blocked:
             raise BlockedError(f"{path} did not answer in {seconds} s", errno.EBUSY)
-        number = self.answers.get((path, value))
-        if number:
-            raise HostError.from_os(f"write {value!r} to", path, number)
+        try:
+            self._play(path, value)
+        except OSError as error:
+            raise HostError.from_os(f"write {value!r} to", path, error.errno or 0) from error
         self.written.append((path, value))
+        if self.prompt_udev:
+            self.machine.kernel.settle()
+
+    def _play(self, path: str, value: str) -> None:
+        if (path, value) in self.answers:
+            raise OSError(self.answers[path, value], path)
         if path not in self.deaf:
             self.machine.play(path, value)
+
+    def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
+        """Play modprobe and udevadm settle; nothing else is there."""
+        assert seconds > 0
+        self.commands.append(tuple(command))
+        if tuple(command[:2]) == ("udevadm", "settle"):
+            self.machine.kernel.settle()
+        elif command[0] != "modprobe" or not self.machine.kernel.load(command[1]):
+            raise HostError(f"{' '.join(command)} failed with status 1: FATAL: not found")
+        return ""
 
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:

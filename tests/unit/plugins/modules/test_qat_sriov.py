@@ -170,7 +170,16 @@ def test_a_write_that_was_not_taken(
         ({"devices": ["4xxx"]}, "option devices: 4xxx: no QAT PF on this host matches"),
         ({"num_vfs": 4, "coerced_ok": False}, "always makes all 16"),
         ({"state": "gone"}, "value of state must be one of: present, absent"),
-        ({"services": ["nothing"]}, "Unsupported parameters"),
+        ({"services": ["nothing"]}, "option services: ['nothing'] is not accepted"),
+        ({"services": []}, "option services: [] is not accepted, use one to 3 of sym, asym, dc"),
+        ({"services": ["dc", "dcc"]}, "dcc alone"),
+        ({"services": ["dc", "dc"]}, "each once"),
+        ({"services": ["dc"]}, "c62x has no choice of services"),
+        ({"auto_reset": True}, "option auto_reset: no qat/auto_reset: c62x is of generation 1.7"),
+        ({"host_vfs": -1}, "option host_vfs: -1 is not accepted"),
+        ({"host_vfs": 3, "num_vfs": 2}, "option host_vfs: 3 is not accepted"),
+        ({"host_vfs": 2}, "no native driver for VFs"),
+        ({"vfs": 2}, "Unsupported parameters"),
     ],
 )
 @pytest.mark.parametrize("check", [False, True])

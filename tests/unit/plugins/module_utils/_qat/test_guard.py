@@ -12,40 +12,14 @@ import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
     BlockedError,
     HwaccelError,
-    RefusedError,
 )
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.sriov import QatSriov
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import job, plan, refusal
 
 if t.TYPE_CHECKING:
-    from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
-    from ansible_collections.hwaccel.virt.plugins.module_utils._plan import Plan
     from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
-
-DEFAULTS: dict[str, t.Any] = {
-    "devices": ["all"],
-    "state": "present",
-    "num_vfs": "max",
-    "autoprobe": False,
-    "persistent": True,
-    "coerced_ok": True,
-    "force": False,
-    "missing_ok": False,
-}
-
-
-def plan(host: Host, **options: object) -> Plan:
-    job = QatSriov({**DEFAULTS, **options})
-    return job.plan(job.observe(host))
-
-
-def refusal(host: Host, **options: object) -> str:
-    with pytest.raises(RefusedError) as caught:
-        plan(host, **options)
-    return str(caught.value)
-
 
 # -- the number ------------------------------------------------------------------------------
 
@@ -163,10 +137,10 @@ def test_a_pf_on_a_vfio_driver_that_is_named(machine: Machine) -> None:
 def test_a_pf_on_a_vfio_driver_is_skipped_by_a_word(machine: Machine, word: str) -> None:
     machine.add_pf(driver="vfio-pci")
     machine.add_pf(address="0000:02:00.0", group=2)
-    job = QatSriov({**DEFAULTS, "devices": [word]})
-    state = job.observe(machine.host)
+    work = job(devices=[word])
+    state = work.observe(machine.host)
     assert [str(pf.address) for pf in state.skipped] == [PF]
-    assert all("0000:02:00.0" in write["path"] for write in job.plan(state).pending_writes())
+    assert all("0000:02:00.0" in write["path"] for write in work.plan(state).pending_writes())
 
 
 @pytest.mark.parametrize("options", [{}, {"num_vfs": 0}, {"state": "absent"}])

@@ -56,6 +56,7 @@ def test_what_a_rule_says() -> None:
         'ATTR{vendor}=="0x8086"',
         f'ATTR{{device}}=="0x{C62X.pf_device:04x}"',
         'ATTR{sriov_numvfs}=="0"',
+        f'TEST!="/run/hwaccel/working-on-{PF}"',
         'ATTR{sriov_drivers_autoprobe}="0"',
         'ATTR{sriov_numvfs}="16"',
     ]

@@ -7,27 +7,18 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputError
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.wanted import Target, Wanted
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import SRIOV_OPTIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
-OPTIONS: dict[str, t.Any] = {
-    "devices": ["all"],
-    "state": "present",
-    "num_vfs": "max",
-    "autoprobe": False,
-    "persistent": True,
-    "coerced_ok": True,
-    "force": False,
-    "missing_ok": False,
-}
-
 
 def parse(**changed: object) -> Wanted:
-    return Wanted.parse({**OPTIONS, **changed})
+    return Wanted.parse({**SRIOV_OPTIONS, **changed})
 
 
 @pytest.mark.parametrize(
@@ -72,6 +63,31 @@ def test_devices_are_parsed_too() -> None:
         parse(devices=["c63x"])
 
 
+def target(**changed: t.Any) -> Target:
+    return replace(Target(16, 16, 0, None, None, None, None), **changed)
+
+
 def test_coercion() -> None:
-    assert Target(4, 16, autoprobe=None, rule=None).coerced
-    assert not Target(16, 16, autoprobe=None, rule=None).coerced
+    assert target(requested=4).coerced
+    assert not target().coerced
+
+
+@pytest.mark.parametrize(
+    ("options", "accepted"),
+    [
+        ({"host_vfs": -1}, "a whole number from 0 to num_vfs"),
+        ({"host_vfs": 3, "num_vfs": 2}, "a whole number from 0 to the 2 of num_vfs"),
+        ({"host_vfs": 1, "num_vfs": 0}, "a whole number from 0 to the 0 of num_vfs"),
+    ],
+)
+def test_host_vfs_that_cannot_be(options: dict[str, int], accepted: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(**options)
+    assert str(caught.value) == (
+        f"option host_vfs: {options['host_vfs']} is not accepted, use {accepted}"
+    )
+
+
+@pytest.mark.parametrize("number", ["max", 2, 16])
+def test_host_vfs(number: object) -> None:
+    assert parse(num_vfs=number, host_vfs=2).host_vfs == 2
