@@ -39,7 +39,7 @@ def pf_problems(pf: Pf, *, module_available: bool) -> list[Problem]:
     if pf.service_state is not None and pf.service_state.state == DOWN:
         problems.append(
             Problem(
-                "driver",
+                "configured",
                 f"{where}: down",
                 f"{STATE} reads {DOWN}: the device does no work, and has no VFs",
                 f"run qat_sriov with services or num_vfs, or: echo {UP} > {pf.attribute(STATE)}",
@@ -99,6 +99,12 @@ def module_available(host: Host, release: str, module: str | None) -> bool:
     return module is not None and any(f"/{module}.ko" in (text or "") for text in lists)
 
 
+def missing_module_available(host: Host, release: str, pf: Pf) -> bool:
+    """Tell whether the module of a PF's driver is there, where that driver is missing."""
+    missing = pf.function.driver is None and not pf.driver_known
+    return missing and module_available(host, release, pf.family.module)
+
+
 def problems_of(host: Host, release: str, pfs: t.Iterable[Pf]) -> list[Problem]:
     """Return what is wrong with some PFs; the module lists are read only when one needs them."""
     return [
@@ -106,8 +112,6 @@ def problems_of(host: Host, release: str, pfs: t.Iterable[Pf]) -> list[Problem]:
         for pf in pfs
         for problem in pf_problems(
             pf,
-            module_available=pf.function.driver is None
-            and not pf.driver_known
-            and module_available(host, release, pf.family.module),
+            module_available=missing_module_available(host, release, pf),
         )
     ]
