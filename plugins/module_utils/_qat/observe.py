@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._errors import BlockedError
 from .._host import Blocked
@@ -68,6 +68,7 @@ class Pf:
         in_tree: whether its driver is the kernel's own.
         vf_driver_known: whether the native driver of its VFs is registered with the kernel.
         service_state: None where the driver has no choice of services.
+        domains: libvirt's domains by the address that they have as a host device.
     """
 
     function: PciFunction
@@ -81,6 +82,7 @@ class Pf:
     holder: Holder | None
     vf_driver_known: bool = False
     service_state: ServiceState | None = None
+    domains: Mapping[PciAddress, Holder] = field(default_factory=dict)
 
     @property
     def address(self) -> PciAddress:
@@ -112,13 +114,16 @@ class Pf:
         return f"{self.function.path}/{name}"
 
     def expected_vfs(self, number: int) -> tuple[Vf, ...]:
-        """Return the VFs that making C(number) of them will give."""
+        """Return the VFs that making C(number) of them will give; domains may wait for them."""
         capability = self.config.sriov()
         addresses = (
             capability.vf_address(self.address, index) if capability else None
             for index in range(number)
         )
-        return tuple(Vf(address, self.family.vf_id) for address in addresses)
+        return tuple(
+            Vf(address, self.family.vf_id, holder=self.domains.get(address) if address else None)
+            for address in addresses
+        )
 
 
 def read_pfs(
@@ -150,6 +155,7 @@ def read_pfs(
             holder=holders.of(pf),
             vf_driver_known=_is_registered(host, family.vf_driver),
             service_state=ServiceState.parse(answers[pf]),
+            domains=holders.domains,
         )
         for pf, family in families.items()
     )

@@ -26,12 +26,14 @@ class PfState:
     Args:
         marked: whether a run that was killed left word that it works on the PF.
         native_driver: whether the host has the native driver of the VFs, loaded or not.
+        module_available: whether the running kernel has the module of a driver that is missing.
     """
 
     pf: Pf
     rule: bytes | None
     marked: bool
     native_driver: bool
+    module_available: bool
 
 
 def predicted(found: PfState, target: Target) -> PfState:
@@ -63,14 +65,19 @@ def _vfs_after(pf: Pf, target: Target) -> tuple[Vf, ...]:
     for index, vf in enumerate(target.vfs(pf)):
         after = vf
         if index < target.host_vfs and not (vf.reserved and vf.driver == native):
-            holder = Holder("driver", str(native))
+            holder = _domain(vf) or Holder("driver", str(native))
             after = replace(vf, driver=native, holder=holder, override=native, reserved=True)
         elif index >= target.host_vfs and vf.reserved:
             after = replace(vf, override=None, reserved=False)
             if vf.driver == native and not target.autoprobe:
-                after = replace(after, driver=None, holder=None)
+                after = replace(after, driver=None, holder=_domain(vf))
         result.append(after)
     return tuple(result)
+
+
+def _domain(vf: Vf) -> Holder | None:
+    """Return the domain that has a VF, whatever driver the VF is on."""
+    return vf.holder if vf.holder and vf.holder.kind == "domain" else None
 
 
 def unmet(found: PfState, target: Target) -> str | None:

@@ -18,7 +18,7 @@ from .._vfio.holders import is_vfio_driver
 from .guard import check
 from .observe import Pf, read_pfs
 from .outcome import PfState, predicted, unmet
-from .problems import module_available, problems_of
+from .problems import missing_module_available, module_available, pf_problems
 from .record import entry_of, remembered, reverted
 from .rules import marker_path, rule_path
 from .selectors import select_pfs
@@ -33,7 +33,11 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the decision needs."""
+    """Everything that the decision needs.
+
+    Args:
+        problems: those of the host, whatever becomes of its PFs.
+    """
 
     pfs: tuple[PfState, ...]
     skipped: tuple[Pf, ...]
@@ -67,7 +71,7 @@ class QatSriov:
             pfs=tuple(self._observe_pf(host, release, pf) for pf in chosen),
             skipped=skipped,
             undo=UndoRecord.read(host),
-            problems=tuple(_problems(host, release, chosen)),
+            problems=tuple(_host_problems(host, chosen)),
         )
 
     def _observe_pf(self, host: Host, release: str, pf: Pf) -> PfState:
@@ -79,6 +83,7 @@ class QatSriov:
             rule=host.read_bytes(rule_path(pf.address)),
             marked=host.exists(marker_path(pf.address)),
             native_driver=native,
+            module_available=missing_module_available(host, release, pf),
         )
 
     def plan(self, state: State) -> Plan:
@@ -126,7 +131,7 @@ class QatSriov:
                 _device(pf, targets.get(pf.address))
                 for pf in sorted(found, key=lambda pf: pf.address)
             ],
-            "problems": [problem.as_result() for problem in after.problems],
+            "problems": [problem.as_result() for problem in _problems(after)],
         }
 
     def _targets(self, state: State) -> dict[PciAddress, Target]:
@@ -168,9 +173,18 @@ def _device(pf: Pf, target: Target | None) -> dict[str, t.Any]:
     }
 
 
-def _problems(host: Host, release: str, pfs: tuple[Pf, ...]) -> list[Problem]:
-    problems = problems_of(host, release, pfs)
-    if any(pf.function.iommu_group is None for pf in pfs):
-        command_line = host.attribute("/proc/cmdline") or ""
-        problems += iommu_problems(read_iommu(host), cpu_vendor=None, command_line=command_line)
-    return problems
+def _problems(state: State) -> list[Problem]:
+    """Return what is wrong with the PFs of a state, which may be a predicted one."""
+    problems = [
+        problem
+        for found in state.pfs
+        for problem in pf_problems(found.pf, module_available=found.module_available)
+    ]
+    return [*problems, *state.problems]
+
+
+def _host_problems(host: Host, pfs: tuple[Pf, ...]) -> list[Problem]:
+    if all(pf.function.iommu_group is not None for pf in pfs):
+        return []
+    command_line = host.attribute("/proc/cmdline") or ""
+    return iommu_problems(read_iommu(host), cpu_vendor=None, command_line=command_line)

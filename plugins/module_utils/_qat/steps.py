@@ -128,13 +128,14 @@ def _make_vfs(pf: Pf, number: int) -> AttributeWrite:
 
 
 def _change_services(pf: Pf, target: Target) -> list[Change]:
-    """Take the PF down, set its services, and bring it up; on a failure it comes up as it was."""
+    """Take the PF down, set its services, and bring it up; on a failure it is as it was."""
     there = pf.service_state
     services = there.services if there else None
     up = _write_state(pf, UP)
     vfs = (_make_vfs(pf, pf.num_vfs),) if pf.num_vfs else ()
     result: list[Change] = []
-    if there and there.state != DOWN:
+    was_up = there is not None and there.state != DOWN
+    if was_up:
         result.append(_write_state(pf, DOWN, rescue=vfs))
     result.append(
         AttributeWrite(
@@ -143,7 +144,7 @@ def _change_services(pf: Pf, target: Target) -> list[Change]:
             value=join_services(target.services or ()),
             before=join_services(services or ()),
             hints=_SERVICES_HINTS,
-            rescue=(up, *vfs),
+            rescue=(up, *vfs) if was_up else (),
         ),
     )
     return [*result, up]

@@ -190,3 +190,14 @@ def test_what_the_kernel_assigns_is_null_in_a_check_run(machine: Machine) -> Non
     for vf in device["vfs"]:
         assert vf["address"]
         assert (vf["driver"], vf["iommu_group"], vf["holder"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("pid", [None, 42])
+def test_a_domain_that_waits_for_a_vf_is_foreseen(
+    machine: Machine, running: RunningHost, pid: int | None
+) -> None:
+    machine.add_pf()
+    machine.add_domain("guest", "0000:01:01.2", pid=pid)
+    (device,) = check_then_perform(machine, running)["devices"]
+    holders = {vf["address"]: vf["holder"] for vf in device["vfs"] if vf["holder"]}
+    assert holders == {"0000:01:01.2": {"kind": "domain", "name": "guest", "pid": pid}}
