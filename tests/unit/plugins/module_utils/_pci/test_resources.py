@@ -89,7 +89,7 @@ def bars(machine: Machine, attribute: str, space: bytes = b"") -> tuple[int, ...
         (resource(UNSET), config(0x4), (0,)),
         (resource(NO_ADDRESS), config(0x4), (0,)),
         (resource(PLACED, NONE, UNSET), config(0x4, 0, 0x4), (2,)),
-        # Kernels that forget the BAR: its register still has the type.
+        # Linux 6.12 forgets the BAR that found no space: its register still has the type.
         (resource(NONE), config(0x4), (0,)),
         (resource(PLACED, NONE, NONE), config(0x4, 0, 0xC, 0x1), (2,)),
         # The upper half of an address is no BAR of its own.
