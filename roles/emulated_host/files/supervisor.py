@@ -45,6 +45,8 @@ LAST_SLOT = 0x1E  # the chipset has the one above
 FUNCTIONS = 8  # that a slot has room for
 BLOCK = 4096  # of the image's file system
 SSH_FAILED = 255
+# In the machine's folder, where QEMU runs: the path of a socket has to be short.
+CONTROL = "control.sock"
 # The kernel modules of all families, kept out where no driver is to load.
 QAT_MODULES = (
     "qat_4xxx",
@@ -178,6 +180,9 @@ def slots(machine: Machine) -> list[int]:
             continue
         if not pf.isolated:
             raise MachineError(f"{pf.family} has no port above it: it cannot share a group")
+        if machine.iommu == "amd":
+            # And QEMU's tables for it name no function that is not there from the start.
+            raise MachineError(f"{pf.family} is a part of Intel's processor: not in an AMD machine")
         below -= -(-(pf.vfs + 1) // FUNCTIONS)
         if below <= last:
             raise MachineError(f"there is no room on the root bus for {pf.vfs} VFs of {pf.family}")
@@ -219,25 +224,37 @@ def credential(name: str, text: str) -> list[str]:
     return ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={value}"]
 
 
-def nvme_device(index: int, pf: PhysicalFunction, bus: str) -> str:
-    """Return the device that plays a PF."""
-    # What QEMU's NVMe model wants: two queues and one interrupt a VF, and some of its own.
-    return (
-        f"nvme,id=pf{index},{bus},serial=emulated-{index},subsys=subsys{index}"
-        f",sriov_max_vfs={pf.vfs},sriov_vq_flexible={2 * pf.vfs},sriov_vi_flexible={pf.vfs}"
-        f",max_ioqpairs={2 * pf.vfs + 2},msix_qsize={pf.vfs + 1}"
+def nvme_device(index: int, pf: PhysicalFunction, slot: int) -> dict[str, str | int]:
+    """Return the properties of the device that plays a PF."""
+    place = (
+        {"bus": "pcie.0", "addr": f"{slot:#x}.0"} if pf.root_complex else {"bus": f"port{index}"}
     )
+    return {
+        "driver": "nvme",
+        "id": f"pf{index}",
+        **place,
+        "serial": f"emulated-{index}",
+        "subsys": f"subsys{index}",
+        # What QEMU's NVMe model wants: two queues and one interrupt a VF, and some of its own.
+        "sriov_max_vfs": pf.vfs,
+        "sriov_vq_flexible": 2 * pf.vfs,
+        "sriov_vi_flexible": pf.vfs,
+        "max_ioqpairs": 2 * pf.vfs + 2,
+        "msix_qsize": pf.vfs + 1,
+    }
 
 
 def function_devices(index: int, pf: PhysicalFunction, slot: int) -> list[str]:
     """Return the devices that one PF is made of."""
     argv = ["-device", f"nvme-subsys,id=subsys{index},nqn=emulated-{index}"]
+    words = [f"{name}={value}" for name, value in nvme_device(index, pf, slot).items()]
+    function = ["-device", ",".join(words).removeprefix("driver=")]
     if pf.root_complex:
-        return [*argv, "-device", nvme_device(index, pf, f"bus=pcie.0,addr={slot:#x}.0")]
+        return argv + function
     port = f"pcie-root-port,id=port{index},bus=pcie.0,addr={slot:#x}.0,chassis={index + 1}"
     # Without access control services nothing keeps what is below apart: one group for all.
     port += "" if pf.isolated else ",disable-acs=on"
-    return [*argv, "-device", port, "-device", nvme_device(index, pf, f"bus=port{index}")]
+    return [*argv, "-device", port, *function]
 
 
 def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
@@ -249,6 +266,8 @@ def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
     argv += ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
     argv += IOMMUS[machine.iommu]
     argv += ["-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"]
+    argv += ["-chardev", f"socket,id=control,path={CONTROL},server=on,wait=off"]
+    argv += ["-mon", "chardev=control,mode=control"]
     argv += ["-chardev", f"file,id=console,append=on,path={escaped(folder / 'console.log')}"]
     argv += ["-serial", "chardev:console"]
     disk = f"id=disk,if=none,format=qcow2,cache={machine.disk_cache}"
@@ -384,6 +403,7 @@ class Supervisor:
                     stdout=log,
                     stderr=log,
                     pass_fds=(inner.fileno(),),
+                    cwd=self.folder,
                 )
             except OSError as error:
                 raise MachineError(f"setpriv cannot be started: {error}") from error
@@ -581,6 +601,74 @@ def stop(folder: Path, limit: float) -> bool:
     raise MachineError(f"the supervisor of {folder}, pid {pid}, does not end")
 
 
+def ask(folder: Path, command: str, arguments: dict[str, Any], event: str, limit: float) -> None:
+    """Have QEMU do something, and wait for the event that says so, if there is one."""
+    os.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(limit)
+        try:
+            channel.connect(CONTROL)
+        except OSError as error:
+            raise MachineError(f"the machine of {folder} does not run") from error
+        with channel.makefile("rwb") as stream:
+            for request in (
+                {"execute": "qmp_capabilities"},
+                {"execute": command, "arguments": arguments},
+            ):
+                stream.write(json.dumps(request).encode() + b"\n")
+            stream.flush()
+            answers = 0
+            for line in stream:
+                message = json.loads(line)
+                if "error" in message:
+                    raise MachineError(message["error"]["desc"])
+                answers += "return" in message
+                happened = message.get("event"), message.get("data", {}).get("device")
+                # The first answer is that to the greeting.
+                if answers > 1 and (not event or happened == (event, arguments["id"])):
+                    return
+    raise MachineError(f"QEMU ended without an answer to {command}")
+
+
+def unplug(folder: Path, index: int, limit: float) -> bool:
+    """Pull the nth PF out of the running machine; return False when it is out already.
+
+    The guest has to let go of it first: a VF that is held through VFIO delays that.
+    """
+    function(folder, index)
+    try:
+        ask(folder, "device_del", {"id": f"pf{index}"}, "DEVICE_DELETED", limit)
+    except TimeoutError as error:
+        raise MachineError(f"the guest did not let go of PF {index} in {limit:.0f} s") from error
+    except MachineError as error:
+        if "not found" not in str(error):
+            raise
+        return False
+    return True
+
+
+def plug(folder: Path, index: int, limit: float) -> bool:
+    """Put the nth PF back into the running machine; return False when it is in already."""
+    try:
+        ask(folder, "device_add", function(folder, index), "", limit)
+    except MachineError as error:
+        if "uplicate" not in str(error):
+            raise
+        return False
+    return True
+
+
+def function(folder: Path, index: int) -> dict[str, str | int]:
+    """Return the device of the nth PF, which has to be one that can be pulled out."""
+    machine = Machine.load(folder)
+    if not 0 <= index < len(machine.pfs):
+        raise MachineError(f"the machine has no PF {index}, it counts from 0")
+    pf = machine.pfs[index]
+    if pf.root_complex:
+        raise MachineError(f"{pf.family} is no card: write to remove and rescan in its sysfs")
+    return nvme_device(index, pf, slots(machine)[index])
+
+
 def quiet(
     argv: Sequence[str], limit: float, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -760,6 +848,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument("folder", type=Path)
         if seconds:
             command.add_argument("--timeout", type=float, default=seconds)
+    for name in ("unplug", "plug"):
+        command = commands.add_parser(name)
+        command.add_argument("folder", type=Path)
+        command.add_argument("index", type=int, help="which PF, from 0")
+        command.add_argument("--timeout", type=float, default=60)
     command = commands.add_parser("prepare")
     command.add_argument("folder", type=Path)
     command.add_argument("--image", type=Path, required=True)
@@ -788,6 +881,10 @@ def main() -> int:
             print("stopped" if stop(folder, options.timeout) else "unchanged")
         elif options.command == "wait":
             print(wait(folder, options.timeout))
+        elif options.command in ("unplug", "plug"):
+            act = unplug if options.command == "unplug" else plug
+            done = act(folder, options.index, options.timeout)
+            print(f"{options.command}ged" if done else "unchanged")
         elif options.command == "status":
             print("running" if held(folder) else "stopped")
         else:

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -252,6 +255,13 @@ def test_a_shared_group_is_a_port_without_acs(folder: Path, supervisor: ModuleTy
         described(supervisor, folder, pfs=pfs("c3xxx", isolated=False))
 
 
+def test_what_is_a_part_of_an_intel_processor_is_in_no_amd_machine(
+    folder: Path, supervisor: ModuleType
+) -> None:
+    with pytest.raises(supervisor.MachineError, match="not in an AMD machine"):
+        described(supervisor, folder, pfs=pfs("c3xxx"), iommu="amd")
+
+
 @pytest.mark.parametrize(
     ("iommu", "vendor", "devices"),
     [
@@ -314,6 +324,98 @@ def test_boot_loader_files_fill_their_block(supervisor: ModuleType) -> None:
     assert 'GRUB_CMDLINE_LINUX="console=ttyS0 intel_iommu=on"\n' in text
     with pytest.raises(supervisor.MachineError, match="do not fit"):
         supervisor.pad("x" * 4097)
+
+
+@contextlib.contextmanager
+def qemu_that_answers(
+    folder: Path, *answers: dict[str, object]
+) -> t.Iterator[list[dict[str, t.Any]]]:
+    """Answer on the control socket of a machine; the list is what was asked, afterwards."""
+    asked: list[dict[str, t.Any]] = []
+    server = socket.socket(socket.AF_UNIX)
+
+    def serve() -> None:
+        channel, _unused = server.accept()
+        with channel, channel.makefile("rwb") as stream:
+            for answer in ({"QMP": {}}, {"return": {}}, *answers):
+                stream.write(json.dumps(answer).encode() + b"\n")
+            stream.flush()
+            channel.shutdown(socket.SHUT_WR)
+            asked.extend(json.loads(line) for line in stream)
+
+    with server:
+        server.bind(str(folder / "control.sock"))
+        server.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield asked
+        thread.join(20)
+
+
+def error(text: str) -> dict[str, object]:
+    return {"error": {"class": "GenericError", "desc": text}}
+
+
+GONE = {"event": "DEVICE_DELETED", "data": {"device": "pf1", "path": "/machine/pf1"}}
+
+
+@pytest.mark.parametrize(
+    ("act", "answers", "said"),
+    [
+        ("unplug", [{"return": {}}, {"event": "RESUME"}, GONE], "unplugged"),
+        ("unplug", [error("Device 'pf1' not found")], "unchanged"),
+        ("plug", [{"return": {}}], "plugged"),
+        ("plug", [error("Duplicate device ID 'pf1'")], "unchanged"),
+    ],
+)
+def test_a_function_is_pulled_out_and_put_back(
+    folder: Path, act: str, answers: list[dict[str, object]], said: str
+) -> None:
+    with qemu_that_answers(folder, *answers) as asked:
+        done = call(act, folder, 1)
+    assert (done.stdout, done.stderr) == (f"{said}\n", "")
+    request = asked[1]
+    assert request["execute"] == {"unplug": "device_del", "plug": "device_add"}[act]
+    assert request["arguments"]["id"] == "pf1"
+    assert request["arguments"].get("sriov_max_vfs", 8) == 8
+
+
+@pytest.mark.parametrize(
+    ("act", "answers", "said"),
+    [
+        ("unplug", [error("it is on fire")], "it is on fire"),
+        ("plug", [error("it is on fire")], "it is on fire"),
+        ("plug", [], "QEMU ended without an answer to device_add"),
+    ],
+)
+def test_what_qemu_refuses_is_told_in_its_words(
+    folder: Path, act: str, answers: list[dict[str, object]], said: str
+) -> None:
+    with qemu_that_answers(folder, *answers):
+        done = call(act, folder, 1)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_a_guest_that_keeps_its_function_is_told(folder: Path, supervisor: ModuleType) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "control.sock"))
+        server.listen()
+        with pytest.raises(supervisor.MachineError, match="did not let go of PF 1"):
+            supervisor.unplug(folder, 1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("families", "said"),
+    [
+        (["c62x"], "has no PF 1"),
+        (["c62x", "c3xxx"], "is no card"),
+        (["c62x", "c62x"], "does not run"),
+    ],
+)
+def test_what_cannot_be_pulled_out_is_told(folder: Path, families: list[str], said: str) -> None:
+    (folder / "machine.json").write_text(json.dumps({**DESCRIPTION, "pfs": pfs(*families)}))
+    assert said in call("unplug", folder, 1).stderr
 
 
 def test_a_machine_is_known_to_its_image(tmp_path: Path, supervisor: ModuleType) -> None:
