@@ -118,4 +118,7 @@ def _unmet_host_vfs(pf: Pf, target: Target) -> str | None:
                 f"{vf.address}: VF of {pf.address} that the host is to keep: wanted driver "
                 f"{native}, found {vf.driver}; the kernel log tells why {native} did not take it"
             )
+    for vf in pf.vfs[target.host_vfs :]:
+        if vf.reserved:
+            return f"{vf.address}: driver_override was cleared and still reads {vf.override}"
     return None

@@ -68,8 +68,11 @@ def steps(pf: Pf, rule: bytes | None, target: Target, *, marked: bool) -> list[C
     after: list[Change] = []
     if devices and rule is not None:
         before, after = [Marker(marker, standing=True)], [_SETTLE]
-    if before or marked:
+    if before:
         after.append(Marker(marker, standing=False))
+    elif marked:
+        # Until it is gone the rule stands aside at the next bind: a change that is shown.
+        after.append(FileChange(marker, b"", None))
     if target.rule != rule:
         after.insert(len(before), FileChange(rule_path(pf.address), rule, target.rule))
     return [*before, *devices, *after]

@@ -284,12 +284,15 @@ class Machine:
         vfs = self.vfs(pf)
         for index, vf in enumerate(vfs):
             (self.root / self._folder(pf) / f"virtfn{index}").unlink()
-            group = self.at(f"{self.device(vf)}/iommu_group")
-            shutil.rmtree(group)
-            shutil.rmtree(self.at(self.device(vf)))
-            (self.root / self.device(vf)).unlink()
+            shutil.rmtree(self.at(f"{self.device(vf)}/iommu_group"))
+            self.remove(vf)
         if vfs:
             self.write(f"{self.device(pf)}/sriov_numvfs", "0\n")
+
+    def remove(self, address: str) -> None:
+        """Take a function away, as when a card is pulled."""
+        shutil.rmtree(self.at(self.device(address)))
+        (self.root / self.device(address)).unlink()
 
     def add_driver(
         self,
@@ -404,6 +407,7 @@ class RunningHost(Host):
         answers: errno that the kernel answers to a write, by path and value.
         blocked: attributes that do not answer.
         deaf: attributes that take a write and do nothing.
+        failing: commands that fail.
         prompt_udev: whether udev works off events at once, rather than when it is waited for.
     """
 
@@ -418,6 +422,7 @@ class RunningHost(Host):
         self.answers: dict[tuple[str, str], int] = {}
         self.blocked: set[str] = set()
         self.deaf: set[str] = set()
+        self.failing: set[str] = set()
         self.prompt_udev = True
 
     def locate(self, path: str, *, follow: bool = True) -> str:
@@ -461,11 +466,16 @@ class RunningHost(Host):
         """Play modprobe and udevadm settle; nothing else is there."""
         assert seconds > 0
         self.commands.append(tuple(command))
-        if tuple(command[:2]) == ("udevadm", "settle"):
+        name, argument = command[:2]
+        settles = (name, argument) == ("udevadm", "settle")
+        if name in self.failing or not (settles or (name == "modprobe" and self._load(argument))):
+            raise HostError(f"{' '.join(command)} failed with status 1: it says why")
+        if settles:
             self.machine.kernel.settle()
-        elif command[0] != "modprobe" or not self.machine.kernel.load(command[1]):
-            raise HostError(f"{' '.join(command)} failed with status 1: FATAL: not found")
         return ""
+
+    def _load(self, module: str) -> bool:
+        return self.machine.kernel.load(module)
 
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:

@@ -31,7 +31,7 @@ RULE_PATH, MARKER = rule_path(ADDRESS), marker_path(ADDRESS)
 COUNT = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
 AUTOPROBE = f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe"
 STATE = f"/sys/bus/pci/devices/{PF}/qat/state"
-SERVICES = f"/sys/bus/pci/devices/{PF}/qat/cfg_services"
+CFG_SERVICES = f"/sys/bus/pci/devices/{PF}/qat/cfg_services"
 AUTO_RESET = f"/sys/bus/pci/devices/{PF}/qat/auto_reset"
 Result = dict[str, t.Any]
 

@@ -16,7 +16,6 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     AUTOPROBE,
     COUNT,
     RULE_PATH,
-    failure,
     job,
     perform,
 )

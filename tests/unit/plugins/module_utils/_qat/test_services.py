@@ -14,20 +14,18 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import (
+    SERVICES,
     join_services,
     parse_services,
     split_services,
 )
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import (
-    SERVICES as WORDS,
-)
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import GEN4, PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
 from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     AUTO_RESET,
     AUTOPROBE,
+    CFG_SERVICES,
     COUNT,
     RULE_PATH,
-    SERVICES,
     STATE,
     check_then_perform,
     failure,
@@ -42,7 +40,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
-SETS = st.lists(st.sampled_from(WORDS), unique=True)
+SETS = st.lists(st.sampled_from(SERVICES), unique=True)
 
 
 @pytest.fixture
@@ -186,7 +184,7 @@ def test_a_vf_of_a_stopped_domain_is_taken_with_force_only(
     message = refusal(gen4.host, num_vfs=4, services=["dc"])
     assert f"{gen4.vfs()[1]} by domain stopped; taking 4 VFs away would take these too" in message
     check_then_perform(gen4, running, num_vfs=4, services=["dc"], force=True)
-    assert gen4.read(SERVICES) == "dc\n"
+    assert gen4.read(CFG_SERVICES) == "dc\n"
 
 
 # -- set -------------------------------------------------------------------------------------
@@ -197,14 +195,14 @@ def test_the_order_of_writes(gen4: Machine, running: RunningHost) -> None:
     assert running.written == [
         (COUNT, "0"),
         (STATE, "down"),
-        (SERVICES, "sym;dc"),
+        (CFG_SERVICES, "sym;dc"),
         (STATE, "up"),
         (COUNT, "4"),
     ]
     (device,) = result["devices"]
     assert (device["services"], device["qat_state"], device["num_vfs"]) == (["sym", "dc"], "up", 4)
     # VFs and state end as they began, and so are not in the diff.
-    assert result["diff"][0]["before"] == f"{PF} qat/cfg_services: sym;asym\n".replace("qat/", "")
+    assert result["diff"][0]["before"] == f"{PF} cfg_services: sym;asym\n"
     assert result["diff"][0]["after"] == f"{PF} cfg_services: sym;dc\n"
     again = check_then_perform(gen4, running, num_vfs=4, services=["dc", "sym"])
     assert (again["changed"], again["diff"]) == (False, [])
@@ -215,7 +213,7 @@ def test_autoprobe_is_set_before_the_vfs_are_made(gen4: Machine, running: Runnin
     assert [path for path, _value in running.written] == [
         COUNT,
         STATE,
-        SERVICES,
+        CFG_SERVICES,
         STATE,
         AUTOPROBE,
         COUNT,
@@ -225,7 +223,7 @@ def test_autoprobe_is_set_before_the_vfs_are_made(gen4: Machine, running: Runnin
 def test_another_order_is_the_same(gen4: Machine, running: RunningHost) -> None:
     gen4.hold(gen4.vfs()[0])
     check_then_perform(gen4, running, num_vfs=4, services=["asym", "sym"])
-    gen4.write(SERVICES, "asym;sym\n")
+    gen4.write(CFG_SERVICES, "asym;sym\n")
     result = check_then_perform(gen4, running, num_vfs=4, services=["asym", "sym"])
     assert not result["changed"]
     assert running.written == []
@@ -235,7 +233,7 @@ def test_services_without_vfs(machine: Machine, running: RunningHost) -> None:
     machine.add_pf("4xxx", autoprobe=False)
     machine.add_services()
     check_then_perform(machine, running, num_vfs=0, services=["dcc"])
-    assert running.written == [(STATE, "down"), (SERVICES, "dcc"), (STATE, "up")]
+    assert running.written == [(STATE, "down"), (CFG_SERVICES, "dcc"), (STATE, "up")]
     assert (standing_rule(machine).num_vfs, standing_rule(machine).services) == (0, ("dcc",))
 
 
@@ -245,7 +243,7 @@ def test_a_pf_that_is_down_at_first(machine: Machine, running: RunningHost, numb
     machine.add_services(state="down")
     (device,) = check_then_perform(machine, running, num_vfs=number, services=["dc"])["devices"]
     made = [(COUNT, str(number))] if number else []
-    assert running.written == [(SERVICES, "dc"), (STATE, "up"), *made]
+    assert running.written == [(CFG_SERVICES, "dc"), (STATE, "up"), *made]
     assert device["qat_state"] == "up"
 
 
@@ -330,7 +328,7 @@ def test_after_a_boot_nothing_is_to_do(gen4: Machine, running: RunningHost) -> N
     options = {"num_vfs": 3, "services": ["dc"], "auto_reset": True}
     perform(running, **options)
     gen4.kernel.boot()
-    assert gen4.read(SERVICES) == "dc\n"
+    assert gen4.read(CFG_SERVICES) == "dc\n"
     assert gen4.read(STATE) == "up\n"
     assert not check_then_perform(gen4, running, **options)["changed"]
 
@@ -346,7 +344,7 @@ def test_absent_reverts_what_a_task_set(gen4: Machine, running: RunningHost) -> 
     assert running.written[done:] == [
         (COUNT, "0"),
         (STATE, "down"),
-        (SERVICES, "sym;asym"),
+        (CFG_SERVICES, "sym;asym"),
         (STATE, "up"),
         (COUNT, "4"),
     ]
@@ -356,13 +354,13 @@ def test_absent_reverts_what_a_task_set(gen4: Machine, running: RunningHost) -> 
 
 def test_absent_leaves_what_no_task_set(gen4: Machine, running: RunningHost) -> None:
     perform(running, num_vfs=4)
-    for path, value in ((COUNT, "0"), (STATE, "down"), (SERVICES, "dc"), (STATE, "up")):
+    for path, value in ((COUNT, "0"), (STATE, "down"), (CFG_SERVICES, "dc"), (STATE, "up")):
         gen4.play(path, value)
     gen4.play(COUNT, "4")
     done = len(running.written)
     check_then_perform(gen4, running, state="absent")
     assert running.written[done:] == []
-    assert gen4.read(SERVICES) == "dc\n"
+    assert gen4.read(CFG_SERVICES) == "dc\n"
 
 
 def test_absent_reverts_what_an_earlier_task_set(gen4: Machine, running: RunningHost) -> None:
@@ -373,13 +371,13 @@ def test_absent_reverts_what_an_earlier_task_set(gen4: Machine, running: Running
     assert entry["found"]["services"] == ["sym", "asym"]
     assert (entry["set"]["services"], entry["set"]["auto_reset"]) == (["dc"], True)
     check_then_perform(gen4, running, state="absent")
-    assert (gen4.read(SERVICES), gen4.read(AUTO_RESET)) == ("sym;asym\n", "off\n")
+    assert (gen4.read(CFG_SERVICES), gen4.read(AUTO_RESET)) == ("sym;asym\n", "off\n")
     assert len(gen4.vfs()) == 4
     assert not check_then_perform(gen4, running, state="absent")["changed"]
 
 
 def test_absent_without_a_record_leaves_services(gen4: Machine, running: RunningHost) -> None:
-    gen4.write(SERVICES, "dc\n")
+    gen4.write(CFG_SERVICES, "dc\n")
     check_then_perform(gen4, running, state="absent")
     assert running.written == [(COUNT, "0"), (AUTOPROBE, "1")]
 
@@ -388,14 +386,14 @@ def test_absent_without_a_record_leaves_services(gen4: Machine, running: Running
 
 
 def test_services_that_the_kernel_does_not_take(gen4: Machine, running: RunningHost) -> None:
-    running.answers[SERVICES, "sym;dc"] = errno.EINVAL
+    running.answers[CFG_SERVICES, "sym;dc"] = errno.EINVAL
     message = failure(running, num_vfs=2, services=["sym", "dc"])
-    assert f"cannot write 'sym;dc' to {SERVICES}" in message
+    assert f"cannot write 'sym;dc' to {CFG_SERVICES}" in message
     assert "Linux before 6.5 takes sym with asym, or dc alone, and dcc needs Linux 6.7" in message
     assert f"Brought back: {PF} state=up. Brought back: {PF} sriov_numvfs=4" in message
     assert f"Already done and left as it is: {PF} sriov_numvfs=0, {PF} state=down" in message
     assert running.written[-2:] == [(STATE, "up"), (COUNT, "4")]
-    assert (gen4.read(SERVICES), gen4.read(STATE)) == ("sym;asym\n", "up\n")
+    assert (gen4.read(CFG_SERVICES), gen4.read(STATE)) == ("sym;asym\n", "up\n")
     assert len(gen4.vfs()) == 4
     assert not gen4.at(RULE_PATH).exists()
 
@@ -403,7 +401,7 @@ def test_services_that_the_kernel_does_not_take(gen4: Machine, running: RunningH
 def test_a_pf_that_was_down_stays_down_on_a_failure(machine: Machine, running: RunningHost) -> None:
     machine.add_pf("4xxx", autoprobe=False)
     machine.add_services(state="down")
-    running.answers[SERVICES, "dc"] = errno.EINVAL
+    running.answers[CFG_SERVICES, "dc"] = errno.EINVAL
     failure(running, services=["dc"])
     assert running.written == []
     assert machine.read(STATE) == "down\n"
@@ -415,7 +413,7 @@ def test_a_pf_in_use_does_not_go_down(gen4: Machine, running: RunningHost) -> No
     assert "the kernel's own crypto users count (dm-crypt, IPsec, TLS)" in message
     assert f"Brought back: {PF} sriov_numvfs=4" in message
     assert len(gen4.vfs()) == 4
-    assert gen4.read(SERVICES) == "sym;asym\n"
+    assert gen4.read(CFG_SERVICES) == "sym;asym\n"
 
 
 def test_a_pf_that_does_not_come_up_again(gen4: Machine, running: RunningHost) -> None:
@@ -423,10 +421,11 @@ def test_a_pf_that_does_not_come_up_again(gen4: Machine, running: RunningHost) -
     message = failure(running, num_vfs=4, services=["dc"])
     assert "the device did not start: see the kernel log" in message
     assert f"{PF} state=down, {PF} cfg_services=dc" in message
+    assert gen4.read(STATE) == "down\n"
 
 
 def test_a_rescue_that_fails_is_told(gen4: Machine, running: RunningHost) -> None:
-    running.answers = {(SERVICES, "dc"): errno.EINVAL, (STATE, "up"): errno.EFAULT}
+    running.answers = {(CFG_SERVICES, "dc"): errno.EINVAL, (STATE, "up"): errno.EFAULT}
     message = failure(running, num_vfs=4, services=["dc"])
     assert f"Then {PF} state=up failed too: cannot write 'up' to {STATE}" in message
     assert "Brought back" not in message

@@ -1,0 +1,326 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""VFs that the host keeps: on their native driver now and after a boot, and given back."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
+    HwaccelError,
+    NotTakenError,
+)
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.guard import check
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import HostVfs, SriovRule
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.wanted import Wanted, target_of
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF, SRIOV_OPTIONS
+from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
+    COUNT,
+    RULE_PATH,
+    check_then_perform,
+    failure,
+    job,
+    perform,
+    plan,
+    refusal,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+
+NATIVE = str(C62X.vf_driver)
+PROBE = "/sys/bus/pci/drivers_probe"
+LOAD = ("modprobe", str(C62X.vf_module))
+FIRST, SECOND, THIRD = "0000:01:01.0", "0000:01:01.1", "0000:01:01.2"
+
+
+def override(vf: str) -> str:
+    return f"/sys/bus/pci/devices/{vf}/driver_override"
+
+
+def unbind(vf: str) -> str:
+    return f"/sys/bus/pci/devices/{vf}/driver/unbind"
+
+
+def keeps(machine: Machine, *vfs: str) -> bool:
+    """Tell whether these VFs, and no others, are on their native driver and stay so."""
+    found = [vf for vf in machine.vfs() if machine.driver(vf) == machine.override(vf) == NATIVE]
+    others = set(machine.vfs()) - set(vfs)
+    return found == list(vfs) and all(machine.override(vf) != NATIVE for vf in others)
+
+
+@pytest.fixture
+def c62x(machine: Machine) -> Machine:
+    """Return a machine with a C62x without VFs, and their native driver not yet loaded."""
+    machine.add_module(C62X.module, C62X.vf_module)
+    machine.add_pf(autoprobe=False)
+    return machine
+
+
+@pytest.fixture
+def made(c62x: Machine) -> Machine:
+    """Return the same machine with its sixteen VFs and the native driver loaded."""
+    c62x.make_vfs(PF, 16)
+    c62x.add_driver(NATIVE, C62X.vf_module)
+    return c62x
+
+
+# -- kept ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+def test_the_first_vfs_are_kept(c62x: Machine, running: RunningHost, *, prompt: bool) -> None:
+    running.prompt_udev = prompt
+    (device,) = check_then_perform(c62x, running, host_vfs=2)["devices"]
+    assert running.written == [
+        (COUNT, "16"),
+        (override(FIRST), NATIVE),
+        (PROBE, FIRST),
+        (override(SECOND), NATIVE),
+        (PROBE, SECOND),
+    ]
+    assert running.commands == [LOAD]
+    holder = {"kind": "driver", "name": NATIVE, "pid": None}
+    told = [(vf["driver"], vf["reserved"], vf["holder"]) for vf in device["vfs"]]
+    assert told == [(NATIVE, True, holder)] * 2 + [(None, False, None)] * 14
+    assert keeps(c62x, FIRST, SECOND)
+    c62x.kernel.settle()
+    assert keeps(c62x, FIRST, SECOND)
+    assert not check_then_perform(c62x, running, host_vfs=2)["changed"]
+
+
+def test_a_driver_that_is_loaded_is_not_loaded_again(made: Machine, running: RunningHost) -> None:
+    check_then_perform(made, running, host_vfs=1)
+    assert running.commands == []
+    assert running.written == [(override(FIRST), NATIVE), (PROBE, FIRST)]
+
+
+def test_the_command_is_left_pending_below_another_root(c62x: Machine) -> None:
+    assert plan(c62x.host, host_vfs=1).pending_commands() == [list(LOAD)]
+
+
+@pytest.mark.parametrize("number", [1, 16])
+def test_as_many_as_there_are(made: Machine, running: RunningHost, number: int) -> None:
+    check_then_perform(made, running, host_vfs=number)
+    assert keeps(made, *made.vfs()[:number])
+
+
+def test_one_more(made: Machine, running: RunningHost) -> None:
+    perform(running, host_vfs=1)
+    done = len(running.written)
+    check_then_perform(made, running, host_vfs=2)
+    assert running.written[done:] == [(override(SECOND), NATIVE), (PROBE, SECOND)]
+
+
+def test_with_autoprobe_others_get_the_driver_too(c62x: Machine, running: RunningHost) -> None:
+    c62x.add_driver(NATIVE, C62X.vf_module)
+    (device,) = check_then_perform(c62x, running, host_vfs=1, autoprobe=True)["devices"]
+    assert {vf["driver"] for vf in device["vfs"]} == {NATIVE}
+    assert [vf["reserved"] for vf in device["vfs"]] == [True] + [False] * 15
+    # They keep it, whether one more or one less is reserved: nobody loses a VF.
+    perform(running, host_vfs=2, autoprobe=True, force=True)
+    check_then_perform(c62x, running, host_vfs=1, autoprobe=True)
+    assert c62x.driver(SECOND) == NATIVE
+    assert c62x.override(SECOND) == "(null)"
+
+
+def test_a_vf_that_nobody_holds_is_moved(made: Machine, running: RunningHost) -> None:
+    made.play(override(FIRST), "vfio-pci")
+    made.bind(FIRST, "vfio-pci")
+    result = check_then_perform(made, running, host_vfs=1)
+    assert running.written == [
+        (override(FIRST), NATIVE),
+        (unbind(FIRST), FIRST),
+        (PROBE, FIRST),
+    ]
+    before, after = (result["diff"][0][side].splitlines() for side in ("before", "after"))
+    assert before == [f"{FIRST} driver: vfio-pci", f"{FIRST} driver_override: vfio-pci"]
+    assert after == [f"{FIRST} driver: {NATIVE}", f"{FIRST} driver_override: {NATIVE}"]
+
+
+def test_a_kept_vf_that_lost_its_driver_gets_it_again(made: Machine, running: RunningHost) -> None:
+    perform(running, host_vfs=1)
+    made.play(unbind(FIRST), FIRST)
+    done = len(running.written)
+    check_then_perform(made, running, host_vfs=1)
+    assert running.written[done:] == [(PROBE, FIRST)]
+    assert keeps(made, FIRST)
+
+
+def test_kept_vfs_are_kept_again_when_all_are_made_anew(
+    machine: Machine, running: RunningHost
+) -> None:
+    row = next(row for row in TABLE if row.name == "4xxx")
+    machine.add_pf(row.name, out_of_tree=True, autoprobe=False)
+    machine.add_driver(str(row.vf_driver), row.vf_module, out_of_tree=True)
+    perform(running, num_vfs=4, host_vfs=2)
+    assert "taking 4 VFs away" in refusal(machine.host, num_vfs=8, host_vfs=2)
+    (device,) = check_then_perform(machine, running, num_vfs=8, host_vfs=2, force=True)["devices"]
+    assert [vf["driver"] for vf in device["vfs"]] == [row.vf_driver] * 2 + [None] * 6
+
+
+# -- given back ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_fewer_need_force(made: Machine, running: RunningHost, number: int) -> None:
+    perform(running, host_vfs=2)
+    done = len(running.written)
+    message = refusal(made.host, host_vfs=number)
+    assert f"{SECOND} by driver {NATIVE}: free them, or use force: true" in message
+    check_then_perform(made, running, host_vfs=number, force=True)
+    assert running.written[done:][-2:] == [(override(SECOND), "\n"), (unbind(SECOND), SECOND)]
+    assert keeps(made, *[FIRST, SECOND][:number])
+    assert made.driver(SECOND) is None
+    assert not check_then_perform(made, running, host_vfs=number)["changed"]
+
+
+def test_absent_gives_them_back(made: Machine, running: RunningHost) -> None:
+    perform(running, host_vfs=2)
+    assert "use force: true" in refusal(made.host, state="absent")
+    check_then_perform(made, running, state="absent", force=True)
+    assert keeps(made)
+    assert {made.driver(vf) for vf in made.vfs()} == {None}
+    assert not check_then_perform(made, running, state="absent")["changed"]
+
+
+def test_absent_keeps_those_that_were_kept_before(made: Machine, running: RunningHost) -> None:
+    for vf in (FIRST, SECOND):
+        made.play(override(vf), NATIVE)
+        made.play(PROBE, vf)
+    perform(running, host_vfs=1, force=True)
+    check_then_perform(made, running, state="absent", force=True)
+    assert keeps(made, FIRST, SECOND)
+
+
+# -- refused ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row.name))
+def test_no_native_driver(machine: Machine, row: QatFamily) -> None:
+    machine.add_pf(row.name, driver="native" if row.driver else "vendors")
+    message = refusal(machine.host, host_vfs=1)
+    assert f"no native driver for VFs of {PF}" in message
+    assert "use host_vfs: 0" in message
+    assert "None" not in message
+
+
+def test_more_than_there_will_be(made: Machine) -> None:
+    assert refusal(made.host, host_vfs=17) == (
+        f"option host_vfs: 17 is above the 16 VFs that {PF} is to have; use 0 to 16"
+    )
+    # The driver makes all of them.
+    assert plan(made.host, num_vfs=2, host_vfs=2)
+
+
+def test_where_vfs_will_be_is_unknown(c62x: Machine, running: RunningHost) -> None:
+    (found,) = job(host_vfs=1).observe(running).pfs
+    pf = replace(found.pf, config=type(found.pf.config)(b""))
+    wanted = Wanted.parse({**SRIOV_OPTIONS, "host_vfs": 1})
+    target = target_of(wanted, pf, None, job().observe(running).undo)
+    with pytest.raises(HwaccelError, match="cannot be told from its SR-IOV capability"):
+        check(wanted, pf, target, native_driver=True)
+    assert c62x.vfs() == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_held_vf_is_not_moved(made: Machine, *, force: bool) -> None:
+    made.hold(FIRST, pid=42)
+    message = refusal(made.host, host_vfs=1, force=force)
+    assert f"VF {FIRST} is held by process qemu-system-x86 (pid 42)" in message
+    assert "not with force either" in message
+
+
+def test_a_held_vf_further_on_is_nobodys_business(made: Machine, running: RunningHost) -> None:
+    made.hold(THIRD, pid=42)
+    check_then_perform(made, running, host_vfs=2)
+    assert keeps(made, FIRST, SECOND)
+    assert made.driver(THIRD) == "vfio-pci"
+
+
+def test_a_vf_of_a_stopped_domain_needs_force(made: Machine, running: RunningHost) -> None:
+    made.add_domain("stopped", FIRST)
+    message = refusal(made.host, host_vfs=1)
+    assert f"VFs are in use: {FIRST} by domain stopped: free them" in message
+    (device,) = check_then_perform(made, running, host_vfs=1, force=True)["devices"]
+    assert (device["vfs"][0]["driver"], device["vfs"][0]["reserved"]) == (NATIVE, True)
+    check_then_perform(made, running, host_vfs=0, force=True)
+    assert made.driver(FIRST) is None
+
+
+# -- at boot ---------------------------------------------------------------------------------
+
+
+def test_what_the_rule_says(c62x: Machine, running: RunningHost) -> None:
+    perform(running, host_vfs=2)
+    content = c62x.at(RULE_PATH).read_bytes()
+    _comment, pf, vfs = content.decode().splitlines()
+    assert 'ATTR{sriov_numvfs}="16"' in pf
+    assert vfs.split(", ") == [
+        'ACTION=="add"',
+        'SUBSYSTEM=="pci"',
+        f'KERNEL=="{FIRST}|{SECOND}"',
+        'ATTR{vendor}=="0x8086"',
+        f'ATTR{{device}}=="0x{C62X.vf_device:04x}"',
+        f'TEST!="/run/hwaccel/working-on-{PF}"',
+        f'ATTR{{driver_override}}="{NATIVE}"',
+        'ATTR{[subsystem/pci]drivers_probe}="$kernel"',
+    ]
+    rule = SriovRule.parse(content)
+    assert rule is not None
+    assert isinstance(rule.host_vfs, HostVfs)
+    assert [str(address) for address in rule.host_vfs.addresses] == [FIRST, SECOND]
+    assert (rule.host_vfs.id, rule.host_vfs.driver) == (C62X.vf_id, NATIVE)
+
+
+@pytest.mark.parametrize("autoprobe", [False, True])
+def test_after_a_boot_nothing_is_to_do(
+    c62x: Machine, running: RunningHost, *, autoprobe: bool
+) -> None:
+    perform(running, host_vfs=2, autoprobe=autoprobe)
+    c62x.kernel.boot()
+    assert keeps(c62x, FIRST, SECOND)
+    assert not check_then_perform(c62x, running, host_vfs=2, autoprobe=autoprobe)["changed"]
+
+
+def test_not_persistent(c62x: Machine, running: RunningHost) -> None:
+    perform(running, host_vfs=2, persistent=False)
+    c62x.kernel.boot()
+    assert c62x.vfs() == []
+
+
+# -- what the kernel did not take ------------------------------------------------------------
+
+
+def test_a_driver_that_does_not_take_the_vf(made: Machine, running: RunningHost) -> None:
+    running.deaf.add(PROBE)
+    with pytest.raises(NotTakenError) as caught:
+        perform(running, host_vfs=1)
+    assert str(caught.value) == (
+        f"{FIRST}: VF of {PF} that the host is to keep: wanted driver {NATIVE}, found None; "
+        f"the kernel log tells why {NATIVE} did not take it"
+    )
+    assert made.driver(FIRST) is None
+
+
+def test_a_vf_that_is_not_given_back(made: Machine, running: RunningHost) -> None:
+    perform(running, host_vfs=1)
+    running.deaf.add(override(FIRST))
+    with pytest.raises(NotTakenError, match=f"{FIRST}: driver_override"):
+        perform(running, host_vfs=0, force=True)
+    assert made.override(FIRST) == NATIVE
+
+
+def test_a_module_that_cannot_be_loaded(c62x: Machine, running: RunningHost) -> None:
+    running.failing.add("modprobe")
+    running.prompt_udev = False
+    message = failure(running, host_vfs=1)
+    assert f"modprobe {C62X.vf_module} failed with status 1" in message
+    assert f"Already done and left as it is: {PF} sriov_numvfs=16" in message
+    assert not c62x.at(RULE_PATH).exists()
