@@ -48,20 +48,20 @@ class Health:
 
 def read_health(host: Host, pfs: Iterable[Pf]) -> dict[PciAddress, Health]:
     """Ask the drivers that can tell; reading debugfs takes root."""
-    folders = {name.rpartition("_")[2]: name for name in _debugfs_names(host)}
-    told = {
-        pf: f"{_DEBUGFS}/{folders[str(pf.address)]}/heartbeat"
+    names = {name.rpartition("_")[2]: name for name in _debugfs_names(host)}
+    found = [
+        (pf, f"{_DEBUGFS}/{names[str(pf.address)]}/heartbeat")
         for pf in pfs
-        if str(pf.address) in folders
-    }
-    told = {pf: folder for pf, folder in told.items() if host.exists(f"{folder}/status")}
-    before = {pf: _counter(host, f"{folder}/queries_failed") for pf, folder in told.items()}
-    answers = _ask(host, [f"{folder}/status" for pf, folder in told.items() if _may_ask(pf)])
+        if str(pf.address) in names
+    ]
+    told = [(pf, folder) for pf, folder in found if host.exists(f"{folder}/status")]
+    before = {folder: _counter(host, f"{folder}/queries_failed") for _pf, folder in told}
+    answers = _ask(host, [f"{folder}/status" for pf, folder in told if _may_ask(pf)])
     health = {}
-    for pf, folder in told.items():
+    for pf, folder in told:
         failed = _counter(host, f"{folder}/queries_failed")
         # It also says -1 while it restarts, and when others asked just now; that counts nothing.
-        counted = failed != before[pf] if host.live else bool(failed)
+        counted = failed != before[folder] if host.live else bool(failed)
         health[pf.address] = Health(
             status=_status(answers.get(f"{folder}/status"), counted=counted),
             queries_sent=_counter(host, f"{folder}/queries_sent"),
