@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import RefusedError
+from .._errors import BlockedError, RefusedError
 from .._vfio.holders import is_vfio_driver
-from .observe import blocked_error
+from .observe import blocked_message
 from .services import AUTO_RESET, CFG_SERVICES, check_services
 
 if t.TYPE_CHECKING:
@@ -26,6 +26,7 @@ def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> Non
 
     Raises:
         RefusedError: naming the device, the cause and the remedy.
+        BlockedError: when the kernel does not answer.
     """
     if is_vfio_driver(pf.function.driver):
         holder = f", held by {pf.holder}" if pf.holder else ""
@@ -35,7 +36,8 @@ def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> Non
         )
         raise RefusedError(message)
     if pf.blocked:
-        raise blocked_error(pf)
+        message = f"{blocked_message(pf)}. Nothing was changed"
+        raise BlockedError(message)
     if wanted.present:
         _check_services(wanted, pf)
         _check_number(wanted, pf, target)

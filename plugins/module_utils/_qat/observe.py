@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import BlockedError
 from .._host import Blocked
 from .._pci.function import DRIVERS, PciFunction, read_config
 from .._vfio.holders import Holder, Holders, read_holders
@@ -68,6 +67,7 @@ class Pf:
         in_tree: whether its driver is the kernel's own.
         vf_driver_known: whether the native driver of its VFs is registered with the kernel.
         service_state: None where the driver has no choice of services.
+        unanswered: the first attribute for which the kernel did not answer, None normally.
         domains: libvirt's domains by the address that they have as a host device.
     """
 
@@ -82,6 +82,7 @@ class Pf:
     holder: Holder | None
     vf_driver_known: bool = False
     service_state: ServiceState | None = None
+    unanswered: str | None = None
     domains: Mapping[PciAddress, Holder] = field(default_factory=dict)
 
     @property
@@ -96,8 +97,8 @@ class Pf:
 
     @property
     def blocked(self) -> bool:
-        """Whether the kernel did not answer what VFs there are."""
-        return self.num_vfs is None
+        """Whether the kernel did not answer what VFs there are, or whether the PF is up."""
+        return self.unanswered is not None
 
     @property
     def ignores_requested_number(self) -> bool:
@@ -155,6 +156,7 @@ def read_pfs(
             holder=holders.of(pf),
             vf_driver_known=_is_registered(host, family.vf_driver),
             service_state=ServiceState.parse(answers[pf]),
+            unanswered=_unanswered(answers[pf]),
             domains=holders.domains,
         )
         for pf, family in families.items()
@@ -171,9 +173,14 @@ def _guarded(host: Host, function: PciFunction, family: QatFamily) -> dict[str, 
 
 def _count(answers: Mapping[str, str | Blocked | None]) -> int | None:
     """Return the number of VFs, None where one of the attributes does not answer."""
-    if any(isinstance(answer, Blocked) for answer in answers.values()):
+    if _unanswered(answers) is not None:
         return None
     return int(t.cast("str | None", answers.get(_COUNT)) or 0)
+
+
+def _unanswered(answers: Mapping[str, str | Blocked | None]) -> str | None:
+    silent = (name for name, answer in answers.items() if isinstance(answer, Blocked))
+    return next(silent, None)
 
 
 def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
@@ -215,11 +222,10 @@ def is_qat(function: PciFunction) -> bool:
     return pf_family(function) is not None or vf_family(function) is not None
 
 
-def blocked_error(pf: Pf) -> BlockedError:
-    """Return the error for a PF whose VFs the kernel does not tell."""
-    message = (
-        f"{pf.address}: blocked: sriov_numvfs does not answer. A process that takes its VFs away "
-        "waits in the kernel for a guest to let go of one; detach the VF from that guest or stop "
-        "it (module accelerator_info names holders), then run again. Nothing was changed"
+def blocked_message(pf: Pf) -> str:
+    """Return what to tell of a PF for which the kernel does not answer."""
+    return (
+        f"{pf.address}: blocked: {pf.unanswered} does not answer. A process that takes its VFs "
+        "away waits in the kernel for a guest to let go of one; detach the VF from that guest or "
+        "stop it (module accelerator_info names holders), then run again"
     )
-    return BlockedError(message)

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._vfio.holders import Holder
-from .observe import Pf, Vf, blocked_error
+from .observe import Pf, Vf, blocked_message
 from .rules import rule_path
 from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services
 from .steps import AUTOPROBE, COUNT
@@ -83,8 +83,8 @@ def _domain(vf: Vf) -> Holder | None:
 def unmet(found: PfState, target: Target) -> str | None:
     """Tell what of the wanted state is not there, with what the kernel has instead."""
     pf = found.pf
-    if pf.num_vfs is None:
-        return str(blocked_error(pf))
+    if pf.blocked:
+        return blocked_message(pf)
     if target.num_vfs != pf.num_vfs or len(pf.vfs) != pf.num_vfs:
         return (
             f"{pf.address}: {COUNT} was set to {target.num_vfs}, reads {pf.num_vfs}, and "

@@ -29,8 +29,8 @@ def pf_problems(pf: Pf, *, module_available: bool) -> list[Problem]:
             Problem(
                 "sriov",
                 f"{where}: blocked",
-                "sriov_numvfs does not answer: a process that takes VFs away waits in the kernel "
-                "for a guest to let go of one",
+                f"{pf.unanswered} does not answer: a process that takes VFs away waits in the "
+                "kernel for a guest to let go of one",
                 "detach the VF from its guest or stop the guest; no signal ends the process",
             ),
         )

@@ -18,6 +18,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     Change,
     Command,
     FileChange,
+    Marker,
     Plan,
 )
 
@@ -153,6 +154,28 @@ def test_one_plan_after_another() -> None:
     assert plan == Plan((RULE, RECORD), ("one", "two"))
 
 
+def test_what_ends_as_it_began_is_left_out() -> None:
+    state = [AttributeWrite("a", "/sys/x/qat/state", word, "up") for word in ("down", "up")]
+    services = AttributeWrite("a", "/sys/x/qat/cfg_services", "dc", "sym")
+    (entry,) = Plan((state[0], services, state[1])).diff()
+    assert entry["before"] == "a cfg_services: sym\n"
+    assert entry["after"] == "a cfg_services: dc\n"
+
+
+def test_a_label_stands_for_the_attribute() -> None:
+    unbind = AttributeWrite("a", "/sys/x/driver/unbind", "a", "old", "", label="driver")
+    probe = AttributeWrite("a", "/sys/y/drivers_probe", "a", "old", "new", label="driver")
+    (entry,) = Plan((unbind, probe)).diff()
+    assert (entry["before"], entry["after"]) == ("a driver: old\n", "a driver: new\n")
+    assert (unbind.name, count(1, 0).name) == ("driver", "sriov_numvfs")
+
+
+def test_a_marker_is_a_change_that_is_not_shown() -> None:
+    plan = Plan((Marker("/run/x", standing=True),))
+    assert plan
+    assert (plan.diff(), plan.pending_writes(), plan.pending_commands()) == ([], [], [])
+
+
 # -- made ------------------------------------------------------------------------------------
 
 
@@ -278,3 +301,96 @@ def test_a_command_that_fails_undoes_files(tmp_path: Path) -> None:
     error, _host = failing(tmp_path, Plan((RULE, Command(("update-grub",)))), **{"update-grub": 0})
     assert str(error) == "update-grub failed"
     assert not (tmp_path / "etc/rule").exists()
+
+
+# -- instead and rescue ----------------------------------------------------------------------
+
+
+def attribute(value: str, **how: t.Any) -> AttributeWrite:
+    return AttributeWrite("a", "/sys/x/state", value, "was", **how)
+
+
+def test_what_has_the_same_effect_is_done_instead(tmp_path: Path) -> None:
+    host = Recorder(tmp_path, failing={"sriov_numvfs=0": errno.EINVAL})
+    instead: dict[int, tuple[Change, ...]] = {
+        errno.EINVAL: (attribute("down"), Command(("true",)), attribute("up"))
+    }
+    write = AttributeWrite("a", COUNT, "0", "4", instead=instead)
+    Plan((write, RULE)).apply(host)
+    assert host.done == ["state=down", "true", "state=up", "write /etc/rule"]
+    (entry,) = Plan((write,)).diff()
+    assert (entry["before"], entry["after"]) == ("a sriov_numvfs: 4\n", "a sriov_numvfs: 0\n")
+    assert Plan((write,)).pending_writes() == [{"path": COUNT, "value": "0"}]
+
+
+def test_another_answer_does_nothing_instead(tmp_path: Path) -> None:
+    write = AttributeWrite("a", COUNT, "0", "4", instead={errno.EINVAL: (attribute("down"),)})
+    error, host = failing(tmp_path, Plan((write,)), sriov_numvfs__0=errno.EBUSY)
+    assert (error.number, host.done) == (errno.EBUSY, [])
+
+
+def test_what_is_done_instead_fails_too(tmp_path: Path) -> None:
+    instead: dict[int, tuple[Change, ...]] = {
+        errno.EINVAL: (attribute("down"), attribute("up", hints={errno.EFAULT: "see log"}))
+    }
+    write = AttributeWrite("a", COUNT, "0", "4", instead=instead)
+    error, host = failing(
+        tmp_path, Plan((RULE, write)), sriov_numvfs__0=errno.EINVAL, state__up=errno.EFAULT
+    )
+    assert str(error).startswith("state=up failed; see log")
+    assert error.number == errno.EFAULT
+    assert "state=down" in host.done
+    assert not (tmp_path / "etc/rule").exists()
+
+
+def test_a_device_is_brought_back_into_use(tmp_path: Path) -> None:
+    write = AttributeWrite("a", COUNT, "4", "0", rescue=(attribute("up"), attribute("on")))
+    error, host = failing(tmp_path, Plan((RULE, write)), sriov_numvfs__4=errno.EIO)
+    assert str(error) == (
+        "sriov_numvfs=4 failed. Brought back: a state=up. Brought back: a state=on"
+    )
+    assert error.number == errno.EIO
+    assert host.done == ["write /etc/rule", "state=up", "state=on", "remove /etc/rule"]
+
+
+def test_a_rescue_ends_where_it_fails(tmp_path: Path) -> None:
+    write = AttributeWrite("a", COUNT, "4", "0", rescue=(attribute("up"), attribute("on")))
+    error, host = failing(
+        tmp_path, Plan((write,)), sriov_numvfs__4=errno.ETIMEDOUT, state__up=errno.EFAULT
+    )
+    assert str(error) == "sriov_numvfs=4 failed. Then a state=up failed too: state=up failed"
+    assert isinstance(error, BlockedError)
+    assert host.done == []
+
+
+# -- markers ---------------------------------------------------------------------------------
+
+MARK, UNMARK = Marker("/run/x/mark", standing=True), Marker("/run/x/mark", standing=False)
+
+
+def test_a_marker_stands_while_something_goes_on(tmp_path: Path) -> None:
+    host = Recorder(tmp_path)
+    Plan((MARK, count(0, 4), UNMARK)).apply(host)
+    assert host.done == ["write /run/x/mark", "sriov_numvfs=0", "remove /run/x/mark"]
+    assert not (tmp_path / "run/x/mark").exists()
+
+
+def test_a_marker_goes_when_a_plan_fails(tmp_path: Path) -> None:
+    plan = Plan((RECORD, MARK, count(0, 4), count(16, 0), UNMARK))
+    error, _host = failing(tmp_path, plan, sriov_numvfs__16=errno.EIO)
+    assert not (tmp_path / "run/x/mark").exists()
+    assert (tmp_path / "var/record").exists()
+    assert "This could not be undone" not in str(error)
+
+
+def test_a_marker_that_cannot_go_is_told(tmp_path: Path) -> None:
+    host = Recorder(
+        tmp_path, failing={"sriov_numvfs=0": errno.EIO, "remove /run/x/mark": errno.EROFS}
+    )
+    with pytest.raises(HostError, match="This could not be undone: remove /run/x/mark failed"):
+        Plan((MARK, count(0, 4))).apply(host)
+
+
+def test_below_another_root_nothing_is_marked(tmp_path: Path) -> None:
+    Plan((MARK, UNMARK)).apply(Host(tmp_path))
+    assert list(tmp_path.iterdir()) == []

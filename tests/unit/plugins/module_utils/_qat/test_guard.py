@@ -15,7 +15,12 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
 )
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, PF
-from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import job, plan, refusal
+from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
+    check_then_perform,
+    job,
+    plan,
+    refusal,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
@@ -61,6 +66,26 @@ def test_coercion_that_is_not_accepted(machine: Machine, family: str) -> None:
     assert "num_vfs: 16, max or coerced_ok: true" in message
     for number in (0, 16, "max"):
         plan(machine.host, num_vfs=number, coerced_ok=False)
+
+
+WITH_DRIVER = [row for row in TABLE if row.driver]
+
+
+@pytest.mark.parametrize("out_of_tree", [False, True])
+@pytest.mark.parametrize("row", WITH_DRIVER, ids=lambda row: str(row.name))
+def test_coercion_of_every_family(
+    machine: Machine, running: RunningHost, row: QatFamily, *, out_of_tree: bool
+) -> None:
+    machine.add_pf(row.name, out_of_tree=out_of_tree)
+    obeys = out_of_tree and row.generation >= 4
+    if obeys:
+        assert plan(machine.host, num_vfs=3, coerced_ok=False)
+    else:
+        assert "always makes all 16" in refusal(machine.host, num_vfs=3, coerced_ok=False)
+    (device,) = check_then_perform(machine, running, num_vfs=3)["devices"]
+    assert (device["requested"], device["num_vfs"]) == (3, 3 if obeys else 16)
+    assert device["coerced"] is not obeys
+    assert not check_then_perform(machine, running, num_vfs=3)["changed"]
 
 
 def test_a_driver_that_takes_the_number_coerces_nothing(machine: Machine) -> None:
@@ -115,6 +140,42 @@ def test_a_vf_in_use_that_is_not_open(machine: Machine, user: str) -> None:
     assert plan(machine.host, num_vfs=0, force=True).pending_writes()[0]["value"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("holder", "told", "force_helps"),
+    [
+        ("group", "process qemu-system-x86 (pid 42)", False),
+        ("cdev", "process qemu-system-x86 (pid 42)", False),
+        ("live", "domain guest (pid 42)", False),
+        ("defined", "domain guest", True),
+        ("driver", f"driver {C62X.vf_driver}", True),
+    ],
+)
+def test_every_kind_of_holder(
+    machine: Machine, running: RunningHost, holder: str, told: str, *, force_helps: bool
+) -> None:
+    machine.add_pf(vfs=16)
+    vf = machine.vfs()[3]
+    if holder == "group":
+        machine.hold(vf, pid=42)
+    elif holder == "cdev":
+        machine.bind(vf, "vfio-pci")
+        machine.write(f"{machine.device(vf)}/vfio-dev/vfio7/dev", "511:7\n")
+        machine.open("/dev/vfio/devices/vfio7", pid=42)
+    elif holder == "driver":
+        machine.bind(vf, C62X.vf_driver)
+    else:
+        machine.add_domain("guest", vf, pid=42 if holder == "live" else None)
+    message = refusal(machine.host, num_vfs=0)
+    assert vf in message
+    assert told in message
+    assert ("use force: true" in message) == force_helps
+    if force_helps:
+        check_then_perform(machine, running, num_vfs=0, force=True)
+    else:
+        assert "not with force either" in refusal(machine.host, num_vfs=0, force=True)
+    assert bool(machine.vfs()) != force_helps
+
+
 def test_every_user_is_named(machine: Machine) -> None:
     machine.add_pf(vfs=2, vf_driver=C62X.vf_driver)
     message = refusal(machine.host, num_vfs=0)
@@ -149,7 +210,19 @@ def test_a_pf_that_does_not_answer(
 ) -> None:
     machine.add_pf(vfs=16)
     running.blocked.add(f"/sys/bus/pci/devices/{PF}/sriov_numvfs")
-    with pytest.raises(BlockedError, match=f"{PF}: blocked"):
+    with pytest.raises(BlockedError, match=f"{PF}: blocked.*Nothing was changed"):
+        plan(running, **options)
+
+
+@pytest.mark.parametrize("name", ["qat/state", "qat/cfg_services", "qat/auto_reset"])
+@pytest.mark.parametrize("options", [{}, {"num_vfs": 0}, {"state": "absent"}])
+def test_a_state_that_does_not_answer(
+    machine: Machine, running: RunningHost, name: str, options: dict[str, t.Any]
+) -> None:
+    machine.add_pf("4xxx", vfs=16)
+    machine.add_services()
+    running.blocked.add(f"/sys/bus/pci/devices/{PF}/{name}")
+    with pytest.raises(BlockedError, match=f"{PF}: blocked: {name} does not answer"):
         plan(running, **options)
 
 

@@ -14,7 +14,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import 
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES, TABLE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.observe import (
     Pf,
-    blocked_error,
+    blocked_message,
     is_qat,
     read_pfs,
 )
@@ -94,8 +94,43 @@ def test_a_count_that_does_not_answer(machine: Machine, running: RunningHost) ->
     running.blocked.add(f"/sys/bus/pci/devices/{PF}/sriov_numvfs")
     pf = observe(running)
     assert (pf.num_vfs, pf.blocked) == (None, True)
-    assert f"{PF}: blocked" in str(blocked_error(pf))
-    assert "Nothing was changed" in str(blocked_error(pf))
+    assert f"{PF}: blocked: sriov_numvfs does not answer" in blocked_message(pf)
+
+
+def test_a_state_that_does_not_answer(machine: Machine, running: RunningHost) -> None:
+    machine.add_pf("4xxx", vfs=2)
+    machine.add_services()
+    running.blocked.add(f"/sys/bus/pci/devices/{PF}/qat/state")
+    pf = observe(running)
+    assert (pf.num_vfs, pf.unanswered, pf.service_state) == (None, "qat/state", None)
+
+
+@pytest.mark.parametrize(
+    ("override", "driver", "reserved"),
+    [
+        (None, C62X.vf_driver, False),
+        (C62X.vf_driver, C62X.vf_driver, True),
+        (C62X.vf_driver, None, True),
+        ("vfio-pci", "vfio-pci", False),
+    ],
+)
+def test_vfs_that_are_reserved(
+    machine: Machine, override: str | None, driver: str | None, *, reserved: bool
+) -> None:
+    machine.add_pf(vfs=1, vf_driver=driver)
+    (address,) = machine.vfs()
+    machine.play(f"/sys/bus/pci/devices/{address}/driver_override", override or "\n")
+    (vf,) = observe(machine.host).vfs
+    assert (vf.override, vf.driver, vf.reserved) == (override, driver, reserved)
+    assert vf.as_result()["reserved"] is reserved
+
+
+@pytest.mark.parametrize("override", ["", "\n", "(null)\n"])
+def test_no_override(machine: Machine, override: str) -> None:
+    machine.add_pf(vfs=1)
+    machine.write(f"{machine.device(machine.vfs()[0])}/driver_override", override)
+    (vf,) = observe(machine.host).vfs
+    assert (vf.override, vf.reserved) == (None, False)
 
 
 def test_where_new_vfs_will_be(machine: Machine) -> None:

@@ -46,6 +46,23 @@ def test_blocked(machine: Machine, running: RunningHost) -> None:
     assert "detach the VF from its guest" in problem.remedy
 
 
+def test_blocked_at_its_state(machine: Machine, running: RunningHost) -> None:
+    machine.add_pf("4xxx")
+    machine.add_services()
+    running.blocked.add(f"/sys/bus/pci/devices/{PF}/qat/state")
+    (problem,) = problems(running)
+    assert problem.what == f"{PF} (4xxx): blocked"
+    assert problem.why.startswith("qat/state does not answer")
+
+
+def test_down(machine: Machine) -> None:
+    machine.add_pf("4xxx")
+    machine.add_services(state="down")
+    (problem,) = problems(machine.host)
+    assert problem.what == f"{PF} (4xxx): down"
+    assert problem.remedy.endswith(f"echo up > /sys/bus/pci/devices/{PF}/qat/state")
+
+
 def test_probe_failed(machine: Machine) -> None:
     machine.add_pf(driver=None)
     machine.add_driver(str(C62X.driver), C62X.module)

@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import (
+    HostVfs,
     SriovRule,
     read_rules,
     rule_path,
 )
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import SERVICES, in_order
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,25 +27,36 @@ if t.TYPE_CHECKING:
 
 RULE = SriovRule(PciAddress.parse(PF), C62X.pf_id, str(C62X.driver), 16, autoprobe=False)
 
+ADDRESSES = st.builds(
+    PciAddress,
+    st.integers(0, 0xFFFFFFFF),
+    st.integers(0, 0xFF),
+    st.integers(0, 0x1F),
+    st.integers(0, 7),
+)
+IDS = st.builds(PciId, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
+DRIVERS = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-", min_size=1)
+SWITCHES = st.sampled_from([None, False, True])
+SETS = st.lists(st.sampled_from(SERVICES), min_size=1, max_size=3, unique=True).map(in_order)
 RULES = st.builds(
     SriovRule,
-    st.builds(
-        PciAddress,
-        st.integers(0, 0xFFFFFFFF),
-        st.integers(0, 0xFF),
-        st.integers(0, 0x1F),
-        st.integers(0, 7),
-    ),
-    st.builds(PciId, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)),
-    st.text("abcdefghijklmnopqrstuvwxyz0123456789_-", min_size=1),
+    ADDRESSES,
+    IDS,
+    DRIVERS,
     st.integers(0, 0xFFFF),
-    st.sampled_from([None, False, True]),
+    SWITCHES,
+    st.none() | SETS,
+    SWITCHES,
+    st.none()
+    | st.builds(HostVfs, st.lists(ADDRESSES, min_size=1, max_size=16).map(tuple), IDS, DRIVERS),
 )
 
 
 @given(RULES)
 def test_a_rule_is_read_as_it_was_written(rule: SriovRule) -> None:
-    assert SriovRule.parse(rule.render()) == rule
+    # Without VFs there is nothing that autoprobe could act on, and it is not written.
+    wanted = rule if rule.num_vfs else replace(rule, autoprobe=None)
+    assert SriovRule.parse(rule.render()) == wanted
 
 
 def test_what_a_rule_says() -> None:
@@ -67,6 +81,26 @@ def test_what_a_rule_says() -> None:
 def test_a_kernel_without_autoprobe() -> None:
     rule = SriovRule(RULE.address, RULE.id, RULE.driver, 4, None)
     assert b"autoprobe" not in rule.render()
+
+
+def test_services_are_set_while_the_pf_is_down() -> None:
+    rule = replace(RULE, services=("sym", "dc"), auto_reset=True, num_vfs=4)
+    line = rule.render().decode().splitlines()[1]
+    assert [part for part in line.split(", ") if "}=" in part and "==" not in part] == [
+        'ATTR{qat/state}="down"',
+        'ATTR{qat/cfg_services}="sym;dc"',
+        'ATTR{qat/state}="up"',
+        'ATTR{qat/auto_reset}="on"',
+        'ATTR{sriov_drivers_autoprobe}="0"',
+        'ATTR{sriov_numvfs}="4"',
+    ]
+
+
+def test_without_vfs_none_are_made() -> None:
+    assert b"}=" not in replace(RULE, num_vfs=0).render().replace(b"}==", b"")
+    rule = replace(RULE, num_vfs=0, auto_reset=False).render()
+    assert b'ATTR{qat/auto_reset}="off"\n' in rule
+    assert b"autoprobe" not in rule
 
 
 @pytest.mark.parametrize(
