@@ -312,10 +312,8 @@ def attribute(value: str, **how: t.Any) -> AttributeWrite:
 
 def test_what_has_the_same_effect_is_done_instead(tmp_path: Path) -> None:
     host = Recorder(tmp_path, failing={"sriov_numvfs=0": errno.EINVAL})
-    instead: dict[int, tuple[Change, ...]] = {
-        errno.EINVAL: (attribute("down"), Command(("true",)), attribute("up"))
-    }
-    write = AttributeWrite("a", COUNT, "0", "4", instead=instead)
+    others: tuple[Change, ...] = (attribute("down"), Command(("true",)), attribute("up"))
+    write = AttributeWrite("a", COUNT, "0", "4", instead={errno.EINVAL: others})
     Plan((write, RULE)).apply(host)
     assert host.done == ["state=down", "true", "state=up", "write /etc/rule"]
     (entry,) = Plan((write,)).diff()

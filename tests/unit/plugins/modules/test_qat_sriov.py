@@ -14,29 +14,20 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import rule_path
 from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, OTHER, PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
+    AUTOPROBE,
+    CFG_SERVICES,
+    COUNT,
+    RULE_PATH,
+    STATE,
+    as_in_check_mode,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner, Result
-
-RULE_PATH = rule_path(PciAddress.parse(PF))
-COUNT = f"/sys/bus/pci/devices/{PF}/sriov_numvfs"
-AUTOPROBE = f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe"
-
-
-def told(result: Result) -> Result:
-    """Return what a check run has to have in common with the real one."""
-    shared = {key: result[key] for key in ("changed", "diff", "devices", "problems")}
-    copy = t.cast("Result", json.loads(json.dumps(shared)))
-    for device in copy["devices"]:
-        for vf in device["vfs"]:
-            vf.update(driver=None, iommu_group=None, holder=None)
-    return copy
-
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
 
 # -- another root ----------------------------------------------------------------------------
 
@@ -113,12 +104,67 @@ def test_a_check_run_is_the_real_run(
     assert machine.files() == before
     assert running.written == []
     real = run_module("qat_sriov", options, running=running)
-    assert told(check) == told(real)
+    assert as_in_check_mode(real, check) == check
     assert real["changed"]
     assert "pending_writes" not in real
     again = run_module("qat_sriov", options, running=running)
     assert (again["changed"], again["diff"]) == (False, [])
     assert again["devices"] == real["devices"]
+
+
+@pytest.mark.parametrize("reordered", [False, True])
+def test_services_and_back(
+    machine: Machine, running: RunningHost, run_module: ModuleRunner, *, reordered: bool
+) -> None:
+    machine.add_pf("4xxx", out_of_tree=True, vfs=4, autoprobe=False)
+    machine.add_services()
+    words = ["asym", "dc"] if reordered else ["dc", "asym"]
+    options = {"num_vfs": 4, "services": words, "auto_reset": True}
+    for step, services in ((options, ["asym", "dc"]), ({"state": "absent"}, ["sym", "asym"])):
+        before = machine.files()
+        check = run_module("qat_sriov", step, check=True, running=running)
+        assert machine.files() == before
+        real = run_module("qat_sriov", step, running=running)
+        assert as_in_check_mode(real, check) == check
+        assert (real["changed"], real["warnings"]) == (True, [])
+        assert real["devices"][0]["services"] == services
+        assert not run_module("qat_sriov", step, running=running)["changed"]
+    assert running.written.count((CFG_SERVICES, "asym;dc")) == 1
+
+
+def test_vfs_of_the_host_and_back(
+    machine: Machine, running: RunningHost, run_module: ModuleRunner
+) -> None:
+    machine.add_module(C62X.module, C62X.vf_module)
+    machine.add_pf(vfs=16, autoprobe=False)
+    for step in ({"host_vfs": 2}, {"state": "absent", "force": True}):
+        check = run_module("qat_sriov", step, check=True, running=running)
+        real = run_module("qat_sriov", step, running=running)
+        assert as_in_check_mode(real, check) == check
+        assert (real["changed"], real["warnings"]) == (True, [])
+        assert not run_module("qat_sriov", step, running=running)["changed"]
+        kept = [vf["driver"] for vf in real["devices"][0]["vfs"] if vf["reserved"]]
+        assert kept == ([C62X.vf_driver] * 2 if "host_vfs" in step else [])
+
+
+def test_a_tree_with_services_and_vfs_of_the_host(
+    machine: Machine, run_module: ModuleRunner
+) -> None:
+    machine.add_module(C62X.module, C62X.vf_module)
+    machine.add_pf()
+    machine.add_pf("4xxx", "0000:02:00.0", group=2)
+    machine.add_services("0000:02:00.0")
+    path = CFG_SERVICES.replace(PF, "0000:02:00.0")
+    result = run_module("qat_sriov", {"devices": ["gen4"], "services": ["dc"], "num_vfs": 0})
+    assert {"path": path, "value": "dc"} in result["pending_writes"]
+    assert result["pending_writes"][0]["path"] == STATE.replace(PF, "0000:02:00.0")
+    result = run_module("qat_sriov", {"devices": ["c62x"], "host_vfs": 1})
+    assert result["pending_commands"] == [["modprobe", C62X.vf_module]]
+    assert result["pending_writes"][-1] == {
+        "path": "/sys/bus/pci/drivers_probe",
+        "value": "0000:01:01.0",
+    }
+    assert result["devices"][0]["vfs"][0]["reserved"]
 
 
 def test_absent_without_a_record_warns(
@@ -127,7 +173,7 @@ def test_absent_without_a_record_warns(
     machine.add_pf(vfs=16)
     check = run_module("qat_sriov", {"state": "absent"}, check=True, running=running)
     result = run_module("qat_sriov", {"state": "absent"}, running=running)
-    assert told(check) == told(result)
+    assert as_in_check_mode(result, check) == check
     assert check["warnings"] == result["warnings"]
     assert PF in str(result["warnings"])
     assert machine.vfs() == []

@@ -8,23 +8,39 @@ from __future__ import annotations
 
 import errno
 import json
+import tempfile
 import typing as t
+from pathlib import Path
 
 import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import join_services
 from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import (
+    C62X,
+    PF,
+    Machine,
+    RunningHost,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     AUTOPROBE,
     COUNT,
     RULE_PATH,
+    check_then_perform,
     failure,
     perform,
     record,
     rule,
 )
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-if t.TYPE_CHECKING:
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
+
+def there(machine: Machine) -> dict[str, object]:
+    """Return all files but the record, which may stay."""
+    # Groups of new VFs get new numbers, as in a real kernel.
+    other = ("iommu", UNDO_PATH.lstrip("/"))
+    files = machine.files().items()
+    return {path: what for path, what in files if not any(part in path for part in other)}
 
 
 FOUND_RULE = b'# mine \xff\r\nKERNEL=="x"'
@@ -54,23 +70,17 @@ def test_present_then_absent_leaves_what_was_found(
         machine.write(RULE_PATH, found_rule)
     machine.add_driver(str(C62X.vf_driver), C62X.vf_module)
 
-    def there() -> dict[str, object]:
-        # Groups of new VFs get new numbers, as in a real kernel. The record may stay.
-        other = ("iommu", UNDO_PATH.lstrip("/"))
-        files = machine.files().items()
-        return {path: what for path, what in files if not any(part in path for part in other)}
-
-    before = there()
+    before = there(machine)
     perform(running, force=True, **options)
-    assert there() != before
+    assert there(machine) != before
     # A second task in between does not become what was found.
     perform(running, force=True, num_vfs=0)
     result = perform(running, force=True, state="absent")
-    assert there() == before
+    assert there(machine) == before
     assert result["warnings"] == []
     again = perform(running, force=True, state="absent")
     assert (again["changed"], again["diff"], again["warnings"]) == (False, [], [])
-    assert there() == before
+    assert there(machine) == before
 
 
 def test_absent_twice_keeps_to_the_defaults(machine: Machine, running: RunningHost) -> None:
@@ -182,3 +192,100 @@ def test_the_record_is_there_before_a_device_changes(
     running.answers = {}
     perform(running, state="absent")
     assert machine.read(AUTOPROBE) == "1\n"
+
+
+# -- any tasks on any machine ----------------------------------------------------------------
+
+NATIVE = str(C62X.vf_driver)
+PAIRS = st.lists(st.sampled_from(["sym", "asym", "dc"]), min_size=1, max_size=2, unique=True)
+TASKS = st.fixed_dictionaries(
+    {
+        "num_vfs": st.sampled_from([0, 3, "max"]),
+        "autoprobe": st.booleans(),
+        "persistent": st.booleans(),
+    },
+)
+GEN4_TASKS = st.tuples(
+    TASKS,
+    st.fixed_dictionaries({}, optional={"services": PAIRS, "auto_reset": st.booleans()}),
+).map(lambda parts: {**parts[0], **parts[1]})
+FOUND_RULES = st.sampled_from([None, FOUND_RULE])
+
+
+def go_and_come_back(machine: Machine, tasks: list[dict[str, t.Any]]) -> None:
+    """Do tasks, each after a check run and without a change at once after it; then go back."""
+    running = RunningHost(machine)
+    before = there(machine)
+    for options in tasks:
+        check_then_perform(machine, running, force=True, **options)
+        again = perform(running, force=True, **options)
+        assert (again["changed"], again["diff"]) == (False, [])
+    # Tasks that found all as they wanted it leave no record, and absent goes to the defaults.
+    assume(machine.at(UNDO_PATH).exists())
+    check_then_perform(machine, running, force=True, state="absent")
+    assert there(machine) == before
+    assert not perform(running, force=True, state="absent")["changed"]
+
+
+@settings(max_examples=20)
+@given(
+    number=st.sampled_from([0, 2, 5]),
+    autoprobe=st.booleans(),
+    services=PAIRS,
+    resets=st.sampled_from([None, False, True]),
+    found_rule=FOUND_RULES,
+    tasks=st.lists(GEN4_TASKS, min_size=1, max_size=3),
+)
+def test_any_tasks_on_generation_4_and_back(
+    number: int,
+    services: list[str],
+    found_rule: bytes | None,
+    tasks: list[dict[str, t.Any]],
+    *,
+    autoprobe: bool,
+    resets: bool | None,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder) / "root")
+        machine.add_pf("4xxx", total=5, vfs=number, autoprobe=autoprobe, out_of_tree=True)
+        machine.add_services(services=join_services(services), resets=resets)
+        if found_rule is not None:
+            machine.write(RULE_PATH, found_rule)
+        if resets is None:
+            tasks = [{**options, "auto_reset": None} for options in tasks]
+        go_and_come_back(machine, tasks)
+
+
+@settings(max_examples=20)
+@given(
+    number=st.sampled_from([0, 4]),
+    kept=st.integers(0, 3),
+    found_rule=FOUND_RULES,
+    tasks=st.lists(st.tuples(TASKS, st.integers(0, 3)), min_size=1, max_size=3),
+)
+def test_any_tasks_on_a_c62x_and_back(
+    number: int,
+    kept: int,
+    found_rule: bytes | None,
+    tasks: list[tuple[dict[str, t.Any], int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder) / "root")
+        machine.add_module(C62X.module, C62X.vf_module)
+        machine.add_pf(total=4, vfs=number, autoprobe=False)
+        machine.add_driver(NATIVE, C62X.vf_module)
+        for vf in machine.vfs()[:kept]:
+            machine.play(f"/sys/bus/pci/devices/{vf}/driver_override", NATIVE)
+            machine.play("/sys/bus/pci/drivers_probe", vf)
+        if found_rule is not None:
+            machine.write(RULE_PATH, found_rule)
+        done = [
+            # What driver a VF had that nobody kept is not remembered: autoprobe stays off.
+            {
+                **options,
+                "autoprobe": False,
+                "host_vfs": min(host_vfs, 0 if options["num_vfs"] == 0 else 3),
+            }
+            for options, host_vfs in tasks
+        ]
+        go_and_come_back(machine, done)
