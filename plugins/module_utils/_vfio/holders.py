@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
 
+_NODES = "/dev/vfio"
 # A driver of these keeps a function for others: nobody uses it through them.
 _PARKING_DRIVERS = frozenset({"pci-stub", "xen-pciback"})
 
@@ -77,10 +78,9 @@ class Holders:
         domain = self.domains.get(function.address)
         if domain is not None and domain.pid is not None:
             return domain
-        opened = self._process(function) if is_vfio_driver(function.driver) else None
-        native = uses_it_itself(function.driver)
-        driver = Holder("driver", str(function.driver)) if native else None
-        return opened or domain or driver
+        if uses_it_itself(function.driver):
+            return domain or Holder("driver", str(function.driver))
+        return self._process(function) or domain
 
     def _process(self, function: PciFunction) -> Holder | None:
         nodes = [self.devices.get(function.address, "")]
@@ -93,13 +93,15 @@ def read_holders(host: Host, functions: t.Iterable[PciFunction]) -> Holders:
     """Observe the holders of some functions in one pass over the processes."""
     devices = {}
     nodes = set()
+    standing = {f"{_NODES}/{name}" for name in host.names(_NODES)}
     for function in functions:
-        if not is_vfio_driver(function.driver):
-            continue
+        on_vfio = is_vfio_driver(function.driver)
         if function.iommu_group is not None:
-            nodes.add(_group_node(function.iommu_group))
-        for name in host.names(f"{function.path}/vfio-dev"):
-            devices[function.address] = f"/dev/vfio/devices/{name}"
+            node = _group_node(function.iommu_group)
+            # The kernel cuts the link to the driver before it waits for a holder to let go.
+            nodes |= {node} if on_vfio else {node} & standing
+        for name in host.names(f"{function.path}/vfio-dev") if on_vfio else ():
+            devices[function.address] = f"{_NODES}/devices/{name}"
             nodes.add(devices[function.address])
     return Holders(
         open_nodes=_open_nodes(host, nodes) if nodes else {},
@@ -109,7 +111,7 @@ def read_holders(host: Host, functions: t.Iterable[PciFunction]) -> Holders:
 
 
 def _group_node(group: int) -> str:
-    return f"/dev/vfio/{group}"
+    return f"{_NODES}/{group}"
 
 
 def _open_nodes(host: Host, nodes: set[str]) -> dict[str, Holder]:
