@@ -65,7 +65,7 @@ def test_a_process_with_the_device_of_iommufd_open(card: Machine) -> None:
 
 
 def test_a_process_for_which_the_kernel_waits(card: Machine) -> None:
-    # Seen on Linux 6.12: while sriov_numvfs=0 waits for it, a VF has no link to its driver any more.
+    # Seen on Linux 6.12: while sriov_numvfs=0 waits for it, the VF has no link to its driver.
     card.bind(PF, None)
     card.open("/dev/vfio/7", pid=42)
     assert holder_of(card.host) is None
