@@ -241,10 +241,12 @@ def test_services_without_vfs(machine: Machine, running: RunningHost) -> None:
 def test_a_pf_that_is_down_at_first(machine: Machine, running: RunningHost, number: int) -> None:
     machine.add_pf("4xxx", out_of_tree=True, autoprobe=False)
     machine.add_services(state="down")
-    (device,) = check_then_perform(machine, running, num_vfs=number, services=["dc"])["devices"]
+    result = check_then_perform(machine, running, num_vfs=number, services=["dc"])
     made = [(COUNT, str(number))] if number else []
     assert running.written == [(CFG_SERVICES, "dc"), (STATE, "up"), *made]
-    assert device["qat_state"] == "up"
+    assert result["devices"][0]["qat_state"] == "up"
+    # Being down was a problem, and is none any more.
+    assert result["problems"] == []
 
 
 def test_vfs_bring_a_pf_up(machine: Machine, running: RunningHost) -> None:
