@@ -127,7 +127,9 @@ def _check_host_vfs(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bo
 def _check_free(wanted: Wanted, pf: Pf, target: Target) -> None:
     """Refuse to take VFs from who uses them; force overrides what is not open."""
     remakes = target.remakes(pf)
-    taken = pf.vfs if remakes else _moved(pf, target)
+    waited_for = {vf.address: vf for vf in target.vfs(pf)[: target.host_vfs]}
+    there = {vf.address: vf for vf in pf.vfs}
+    taken = {**waited_for, **there}.values() if remakes else _moved(pf, target)
     held = [(vf, vf.holder) for vf in taken if vf.holder is not None]
     for vf, holder in held:
         if holder.keeps_it_open:
@@ -138,7 +140,8 @@ def _check_free(wanted: Wanted, pf: Pf, target: Target) -> None:
             raise RefusedError(message)
     if held and not wanted.force:
         told = ", ".join(f"{vf.address} by {holder}" for vf, holder in held)
-        why = f"; taking {pf.num_vfs} VFs away would take these too" if remakes else ""
+        gone = remakes and pf.num_vfs
+        why = f"; taking {pf.num_vfs} VFs away would take these too" if gone else ""
         message = f"{pf.address}: VFs are in use: {told}{why}: free them, or use force: true"
         raise RefusedError(message)
 
@@ -147,5 +150,5 @@ def _moved(pf: Pf, target: Target) -> list[Vf]:
     """Return the VFs that get another driver, or lose theirs, without being made anew."""
     native = pf.family.vf_driver
     kept = [vf for vf in pf.vfs[: target.host_vfs] if vf.driver != native]
-    given = [vf for vf in pf.vfs[target.host_vfs :] if vf.reserved and not target.autoprobe]
+    given = [vf for vf in pf.vfs if vf.address in target.given_back and not target.autoprobe]
     return kept + given

@@ -67,12 +67,20 @@ def _vfs_after(pf: Pf, target: Target) -> tuple[Vf, ...]:
         if index < target.host_vfs and not (vf.reserved and vf.driver == native):
             holder = _domain(vf) or Holder("driver", str(native))
             after = replace(vf, driver=native, holder=holder, override=native, reserved=True)
-        elif index >= target.host_vfs and vf.reserved:
-            after = replace(vf, override=None, reserved=False)
-            if vf.driver == native and not target.autoprobe:
-                after = replace(after, driver=None, holder=_domain(vf))
+        elif vf.address in target.given_back:
+            after = _given_back(vf, native, target)
         result.append(after)
     return tuple(result)
+
+
+def _given_back(vf: Vf, native: str | None, target: Target) -> Vf:
+    override = target.given_back[vf.address]
+    if override == native:
+        return vf
+    stays = vf.driver != native or target.autoprobe
+    driver = override or (vf.driver if stays else None)
+    holder = vf.holder if driver == vf.driver else _domain(vf)
+    return replace(vf, override=override, reserved=False, driver=driver, holder=holder)
 
 
 def _domain(vf: Vf) -> Holder | None:
@@ -118,7 +126,8 @@ def _unmet_host_vfs(pf: Pf, target: Target) -> str | None:
                 f"{vf.address}: VF of {pf.address} that the host is to keep: wanted driver "
                 f"{native}, found {vf.driver}; the kernel log tells why {native} did not take it"
             )
-    for vf in pf.vfs[target.host_vfs :]:
-        if vf.reserved:
-            return f"{vf.address}: driver_override was cleared and still reads {vf.override}"
+    for vf in pf.vfs:
+        override = target.given_back.get(vf.address, vf.override)
+        if vf.override != override:
+            return f"{vf.address}: driver_override was set to {override}, reads {vf.override}"
     return None

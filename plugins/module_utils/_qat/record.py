@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from .._undo import UndoEntry
 
@@ -26,6 +26,7 @@ class SriovRecord:
     Args:
         id: of the device that was at the address then.
         host_vfs: how many VFs, from the first on, the host keeps.
+        overrides: C(driver_override) by the address of a VF, where one was set.
         services: None where they are left alone; so it is with C(auto_reset).
         autoprobe: None on kernels without it.
         rule: content of the file of its udev rules, None without.
@@ -38,6 +39,7 @@ class SriovRecord:
     auto_reset: bool | None
     autoprobe: bool | None
     rule: bytes | None
+    overrides: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pf: Pf, rule: bytes | None) -> SriovRecord:
@@ -51,6 +53,7 @@ class SriovRecord:
             auto_reset=there.auto_reset if there else None,
             autoprobe=pf.autoprobe,
             rule=rule,
+            overrides={str(vf.address): vf.override for vf in pf.vfs if vf.override},
         )
 
     @classmethod
@@ -84,6 +87,7 @@ class SriovRecord:
             auto_reset=document["auto_reset"],
             autoprobe=document["autoprobe"],
             rule=None if rule is None else rule.encode("utf-8", "surrogateescape"),
+            overrides=document["overrides"],
         )
 
     def as_document(self) -> dict[str, t.Any]:
@@ -145,7 +149,7 @@ def reverted(undo: UndoRecord, pf: Pf) -> UndoRecord:
     would otherwise set at its next run.
     """
     entry, default = entry_of(pf, undo), SriovRecord.default(pf)
-    if entry is None or entry.found.only_what(default) == default:
+    if entry is None or replace(entry.found.only_what(default), overrides={}) == default:
         return undo.without_entry(_MODULE, str(pf.address))
     return _with(undo, pf, entry.found, None)
 

@@ -4,11 +4,12 @@
 
 """The udev rules that bring a PF into its state again at every boot, one file for each PF.
 
-The first rule acts when the PF has its driver: at C(bind), and at C(add) for a driver bound in
-the initramfs, since systemd-udev-trigger replays C(add) only. It checks that the same device
-still sits at the address, and that no VFs are there, before it writes. The second rule gives
-the VFs that the host keeps their driver. Both stand aside while the collection itself works on
-the PF, which a file below C(/run) tells.
+They act when the PF has its driver: at C(bind), and at C(add) for a driver bound in the
+initramfs, since systemd-udev-trigger replays C(add) only. They check that the same device still
+sits at the address, and that no VFs are there, before they write: the services where they
+differ, then the rest, VFs at the end. A rule of their own gives the VFs that the host keeps
+their driver. All stand aside while the collection itself works on the PF, which a file below
+C(/run) tells.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass
+from itertools import permutations
 
 from .._errors import HwaccelError
 from .._pci.address import PciAddress, PciId
@@ -25,6 +27,7 @@ from .services import (
     DOWN,
     STATE,
     UP,
+    in_order,
     join_services,
     split_services,
     switch_word,
@@ -78,9 +81,14 @@ class SriovRule:
 
     def render(self) -> bytes:
         """Return the file's content."""
-        lines = [_COMMENT, ", ".join((*self._match_pf(), *self._assignments()))]
+        rules = []
+        if self.services:
+            rules.append([*self._match_pf(), *_services_rule(self.services)])
+        if assignments := self._assignments():
+            rules.append([*self._match_pf(), *assignments])
         if self.host_vfs:
-            lines.append(", ".join(self._host_vfs_rule(self.host_vfs)))
+            rules.append(self._host_vfs_rule(self.host_vfs))
+        lines = [_COMMENT, *(", ".join(rule) for rule in rules)]
         return "".join(f"{line}\n" for line in lines).encode()
 
     def _match_pf(self) -> list[str]:
@@ -95,11 +103,8 @@ class SriovRule:
         ]
 
     def _assignments(self) -> list[str]:
-        """Return what is written, in order: services only while down, VFs at the end."""
+        """Return what is written beside services, in order."""
         written: list[tuple[str, str]] = []
-        if self.services:
-            services = join_services(self.services)
-            written += [(STATE, DOWN), (CFG_SERVICES, services), (STATE, UP)]
         if self.auto_reset is not None:
             written.append((AUTO_RESET, switch_word(on=self.auto_reset)))
         if self.num_vfs and self.autoprobe is not None:
@@ -126,14 +131,16 @@ class SriovRule:
             line for line in content.decode("utf-8", "replace").splitlines() if line[:1] != "#"
         ]
         try:
-            first, *others = (_pairs(line) for line in lines)
-            rule = cls._parse(first, others[0] if others else None)
+            rule = cls._parse([_pairs(line) for line in lines])
         except (HwaccelError, KeyError, ValueError):
             return None
         return rule if rule.render() == content else None
 
     @classmethod
-    def _parse(cls, pf: dict[str, str], kept: dict[str, str] | None) -> SriovRule:
+    def _parse(cls, rules: list[dict[str, str]]) -> SriovRule:
+        overrides = [rule for rule in rules if f"ATTR{{{_OVERRIDE}}}=" in rule]
+        pf = {key: text for rule in rules if rule not in overrides for key, text in rule.items()}
+        kept = overrides[0] if overrides else None
         autoprobe, services = pf.get(f"ATTR{{{_AUTOPROBE}}}="), pf.get(f"ATTR{{{CFG_SERVICES}}}=")
         auto_reset = pf.get(f"ATTR{{{AUTO_RESET}}}=")
         host_vfs = None
@@ -150,6 +157,20 @@ class SriovRule:
             auto_reset=None if auto_reset is None else auto_reset == switch_word(on=True),
             host_vfs=host_vfs,
         )
+
+
+def _services_rule(services: tuple[str, ...]) -> list[str]:
+    """Return what sets services: only while down, and only where the PF has others.
+
+    A PF without VFs meets the rules again whenever its events are replayed.
+    """
+    same = "|".join(";".join(words) for words in permutations(in_order(services)))
+    return [
+        f'ATTR{{{CFG_SERVICES}}}!="{same}"',
+        _assign(STATE, DOWN),
+        _assign(CFG_SERVICES, join_services(services)),
+        _assign(STATE, UP),
+    ]
 
 
 def _match_id(number: PciId) -> list[str]:

@@ -100,7 +100,8 @@ class QatSriov:
             changes += todo
             if not self.wanted.present:
                 undo = reverted(undo, found.pf)
-            elif todo:
+            else:
+                # Even where nothing is to do: what was there before us stays when we go.
                 undo = remembered(undo, found.pf, found.rule, target)
         devices, record = Plan(tuple(changes)), Plan(undo.change())
         if self.wanted.present:

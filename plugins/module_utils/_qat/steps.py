@@ -15,11 +15,12 @@ import typing as t
 
 from .._pci.function import DEVICES, DRIVERS
 from .._plan import AttributeWrite, Change, Command, FileChange, Marker
+from .observe import Vf
 from .rules import marker_path, rule_path
 from .services import AUTO_RESET, CFG_SERVICES, DOWN, STATE, UP, join_services, switch_word
 
 if t.TYPE_CHECKING:
-    from .observe import Pf, Vf
+    from .observe import Pf
     from .wanted import Target
 
 COUNT, AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
@@ -27,7 +28,7 @@ _PROBE = "/sys/bus/pci/drivers_probe"
 # Making 125 VFs was seen to take 65 s (sriov-network-operator #1015).
 _WRITE_SECONDS, _WRITE_SECONDS_PER_VF = 30.0, 1.0
 # udev works off the events of the device before its rules may act again.
-_SETTLE = Command(("udevadm", "settle", "--timeout=60"), seconds=70)
+_SETTLE = Command(("udevadm", "settle", "--timeout=180"), seconds=200)
 _CLEAR = "\n"
 
 _IN_USE = (
@@ -135,7 +136,7 @@ def _change_services(pf: Pf, target: Target) -> list[Change]:
     there = pf.service_state
     services = there.services if there else None
     up = _write_state(pf, UP)
-    vfs = (_make_vfs(pf, pf.num_vfs),) if pf.num_vfs else ()
+    vfs = _as_before(pf)
     result: list[Change] = []
     was_up = there is not None and there.state != DOWN
     if was_up:
@@ -151,6 +152,15 @@ def _change_services(pf: Pf, target: Target) -> list[Change]:
         ),
     )
     return [*result, up]
+
+
+def _as_before(pf: Pf) -> tuple[AttributeWrite, ...]:
+    """Make the VFs that there were, with those that the host keeps on their driver."""
+    if not pf.num_vfs:
+        return ()
+    anew = [Vf(vf.address, vf.id) for vf in pf.vfs if vf.reserved]
+    kept = [write for vf in anew for write in _keep(vf, str(pf.family.vf_driver))]
+    return (_make_vfs(pf, pf.num_vfs), *kept)
 
 
 def _write_state(pf: Pf, state: str, rescue: tuple[AttributeWrite, ...] = ()) -> AttributeWrite:
@@ -178,16 +188,17 @@ def _keep_vfs(pf: Pf, target: Target) -> list[Change]:
     result: list[Change] = []
     for vf in vfs[: target.host_vfs]:
         result += _keep(vf, str(native))
-    for vf in vfs[target.host_vfs :]:
-        if vf.reserved:
-            result += _give_back(vf, str(native), autoprobe=bool(target.autoprobe))
+    for vf in vfs:
+        if vf.address in target.given_back:
+            override = target.given_back[vf.address]
+            result += _give_back(vf, str(native), override, autoprobe=bool(target.autoprobe))
     if any(vf.driver != native for vf in vfs[: target.host_vfs]) and not pf.vf_driver_known:
         result.insert(0, Command(("modprobe", str(pf.family.vf_module))))
     return result
 
 
-def _keep(vf: Vf, native: str) -> list[Change]:
-    result: list[Change] = []
+def _keep(vf: Vf, native: str) -> list[AttributeWrite]:
+    result: list[AttributeWrite] = []
     if not vf.reserved:
         result.append(_override(vf, native))
     if vf.driver not in (None, native):
@@ -197,10 +208,21 @@ def _keep(vf: Vf, native: str) -> list[Change]:
     return result
 
 
-def _give_back(vf: Vf, native: str, *, autoprobe: bool) -> list[Change]:
-    result: list[Change] = [_override(vf, None)]
-    if vf.driver == native and not autoprobe:
+def _give_back(
+    vf: Vf,
+    native: str,
+    override: str | None,
+    *,
+    autoprobe: bool,
+) -> list[AttributeWrite]:
+    """Bring back the override that a VF had, and the driver that goes with it."""
+    if override == native:
+        return []
+    result = [_override(vf, override)]
+    if vf.driver == native and (override or not autoprobe):
         result.append(_unbind(vf))
+    if override:
+        result.append(_bind(vf, _PROBE, str(vf.address), override))
     return result
 
 

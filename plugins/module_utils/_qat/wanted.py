@@ -7,15 +7,16 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .._errors import InputError
-from .record import SriovRecord, entry_of
+from .record import Remembered, SriovRecord, entry_of
 from .rules import HostVfs, SriovRule
 from .selectors import Selector, parse_selectors
 from .services import parse_services
 
 if t.TYPE_CHECKING:
+    from .._pci.address import PciAddress
     from .._undo import UndoRecord
     from .observe import Pf, Vf
 
@@ -88,6 +89,8 @@ class Target:
         auto_reset: None leaves it alone.
         autoprobe: None leaves it alone.
         rule: the content of the file of its udev rules, None without.
+        given_back: the VFs that an earlier task kept for the host and this one does not, each with
+            the C(driver_override) that it had before.
     """
 
     requested: int
@@ -97,6 +100,7 @@ class Target:
     auto_reset: bool | None
     autoprobe: bool | None
     rule: bytes | None
+    given_back: dict[PciAddress | None, str | None] = field(default_factory=dict)
 
     @property
     def coerced(self) -> bool:
@@ -112,6 +116,11 @@ class Target:
         """Tell whether the VFs that are there have to go; a PF that goes down loses them."""
         return self.num_vfs != pf.num_vfs or self.changes_services(pf)
 
+    def coerced_by(self, pf: Pf) -> Target:
+        """Return it with the number of VFs that the driver makes when it makes some."""
+        makes_all = pf.ignores_requested_number and self.num_vfs and self.remakes(pf)
+        return replace(self, num_vfs=pf.total_vfs) if makes_all else self
+
     def vfs(self, pf: Pf) -> tuple[Vf, ...]:
         """Return the VFs that there will be, before the host keeps any of them."""
         return pf.expected_vfs(self.num_vfs) if self.remakes(pf) else pf.vfs
@@ -123,9 +132,26 @@ def target_of(wanted: Wanted, pf: Pf, rule: bytes | None, undo: UndoRecord) -> T
     Args:
         rule: the udev rules that stand for it now.
     """
+    entry = entry_of(pf, undo)
+    target = _target(wanted, pf, rule, entry)
+    if target.remakes(pf):
+        return target
+    kept = pf.vfs[target.host_vfs : _kept_by_us(rule, entry)]
+    found = entry.found.overrides if entry else {}
+    given_back = {vf.address: found.get(str(vf.address)) for vf in kept if vf.reserved}
+    return replace(target, given_back=given_back)
+
+
+def _kept_by_us(rule: bytes | None, entry: Remembered | None) -> int:
+    """Return how many VFs an earlier task kept for the host; an operator's own do not count."""
+    standing = SriovRule.parse(rule or b"")
+    recorded = entry.made.host_vfs if entry and entry.made else 0
+    return max(recorded, len(standing.host_vfs.addresses) if standing and standing.host_vfs else 0)
+
+
+def _target(wanted: Wanted, pf: Pf, rule: bytes | None, entry: Remembered | None) -> Target:
     if wanted.present:
         return _present_target(wanted, pf, rule)
-    entry = entry_of(pf, undo)
     if entry is not None and entry.made is None:
         # Brought back already: what came after that is the operator's.
         there = SriovRecord.of(pf, rule)
@@ -137,13 +163,13 @@ def _present_target(wanted: Wanted, pf: Pf, rule: bytes | None) -> Target:
     requested = pf.total_vfs if wanted.num_vfs is None else wanted.num_vfs
     target = Target(
         requested=requested,
-        num_vfs=_reachable(pf, requested),
+        num_vfs=requested,
         host_vfs=wanted.host_vfs,
         services=wanted.services,
         auto_reset=wanted.auto_reset,
         autoprobe=None if pf.autoprobe is None else wanted.autoprobe,
         rule=None,
-    )
+    ).coerced_by(pf)
     if not wanted.persistent:
         return target
     return replace(target, rule=_rule(pf, target, SriovRule.parse(rule or b"")))
@@ -178,16 +204,10 @@ def _rule(pf: Pf, target: Target, standing: SriovRule | None) -> bytes | None:
 def _absent_target(pf: Pf, found: SriovRecord) -> Target:
     return Target(
         requested=found.num_vfs,
-        num_vfs=_reachable(pf, found.num_vfs),
+        num_vfs=found.num_vfs,
         host_vfs=found.host_vfs,
         services=found.services,
         auto_reset=found.auto_reset,
         autoprobe=None if pf.autoprobe is None else found.autoprobe,
         rule=found.rule,
-    )
-
-
-def _reachable(pf: Pf, number: int) -> int:
-    """Return the number of VFs that asking for C(number) gives."""
-    fixed = pf.ignores_requested_number and number not in (0, pf.num_vfs)
-    return pf.total_vfs if fixed else number
+    ).coerced_by(pf)
