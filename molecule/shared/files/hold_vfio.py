@@ -11,6 +11,7 @@ import fcntl
 import os
 import sys
 import time
+from pathlib import Path
 
 # include/uapi/linux/vfio.h: _IO(';', 100 + n)
 _IO = ord(";") << 8
@@ -20,7 +21,7 @@ SET_IOMMU, TYPE1 = _IO | 102, 1
 
 def hold(address: str, seconds: float) -> None:
     """Open the function and keep it."""
-    group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{address}/iommu_group"))
+    group = Path(f"/sys/bus/pci/devices/{address}/iommu_group").readlink().name
     container = os.open("/dev/vfio/vfio", os.O_RDWR)
     opened = os.open(f"/dev/vfio/{group}", os.O_RDWR)
     fcntl.ioctl(opened, GROUP_SET_CONTAINER, ctypes.c_int(container))
