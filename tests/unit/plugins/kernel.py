@@ -16,6 +16,7 @@ import fnmatch
 import re
 import shutil
 import typing as t
+from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
@@ -26,7 +27,17 @@ PROBE = "/sys/bus/pci/drivers_probe"
 RULES = "etc/udev/rules.d"
 
 _PAIR = re.compile(r'([A-Z]+)(?:\{([^}]*)\})?(==|!=|=)"([^"]*)"')
+_PROBE_NAME = "[subsystem/pci]drivers_probe"
 _FIRST_WITH_DECOMP = 6
+
+
+@dataclass
+class _Event:
+    """What udev was told, and the attributes that it has read since."""
+
+    action: str
+    address: str
+    read: dict[str, str | None] = field(default_factory=dict)
 
 
 class Kernel:
@@ -35,6 +46,7 @@ class Kernel:
     Attributes:
         refuses_zero: PF drivers that answer EINVAL when VFs are to go, as before Linux 6.12.
         events: what was told to udev and is not yet worked off, as action and address.
+        by_udev: what its rules wrote, as path and value, whether the kernel took it or not.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -42,6 +54,7 @@ class Kernel:
         self.machine = machine
         self.refuses_zero: set[str] = set()
         self.events: list[tuple[str, str]] = []
+        self.by_udev: list[tuple[str, str]] = []
         self._unbound: dict[str, bool] = {}
 
     def write(self, path: str, value: str) -> None:
@@ -202,36 +215,54 @@ class Kernel:
             action, address = self.events.pop(0)
             if not self.machine.at(f"{SYSFS_DEVICES}/{address}").is_dir():
                 continue
+            event = _Event(action, address)
             for file in sorted(self.machine.at(RULES).glob("*.rules")):
                 for line in file.read_text(encoding="latin-1").splitlines():
-                    self._apply_rule(_PAIR.findall(line), action, address)
+                    self._apply_rule(_PAIR.findall(line), event)
             module = self._native_driver(address)[1]
             if action == "add" and module:
                 self.load(module)
 
-    def _apply_rule(self, pairs: list[tuple[str, str, str, str]], action: str, at: str) -> None:
+    def trigger(self) -> None:
+        """Replay the events of every PF, as udevadm trigger does, and work them off."""
+        self.events += [("add", pf) for pf in self.machine.pfs]
+        self.settle()
+
+    def _apply_rule(self, pairs: list[tuple[str, str, str, str]], event: _Event) -> None:
+        """Match and write from left to right; a write is done at once, and may fail."""
         for key, name, operator, value in pairs:
             if operator == "=":
-                path = PROBE if name == "[subsystem/pci]drivers_probe" else self._path(at, name)
+                path = PROBE if name == _PROBE_NAME else self._path(event.address, name)
+                event.read.pop(name, None)
+                text = value.replace("$kernel", event.address)
+                self.by_udev.append((path, text))
                 with contextlib.suppress(OSError):
-                    self.write(path, value.replace("$kernel", at))
-            elif self._matches(key, name, value, action, at) != (operator == "=="):
+                    self.write(path, text)
+            elif not self._matches(key, name, value, event, wanted=operator == "=="):
                 return
 
-    def _matches(self, key: str, name: str, value: str, action: str, at: str) -> bool:
+    def _matches(self, key: str, name: str, value: str, event: _Event, *, wanted: bool) -> bool:
+        """Tell whether a match holds; an attribute that is not there matches nothing at all."""
         if key == "TEST":
-            return self.machine.at(value).exists()
-        attribute = self.machine.at(self._path(at, name))
+            return self.machine.at(value).exists() == wanted
         there = {
-            "ACTION": action,
+            "ACTION": event.action,
             "SUBSYSTEM": "pci",
-            "KERNEL": at,
-            "DRIVER": self.machine.driver(at),
-            "ATTR": attribute.read_text().strip() if attribute.is_file() else None,
+            "KERNEL": event.address,
+            "DRIVER": self.machine.driver(event.address) or "",
+            "ATTR": self._read_once(event, name) if key == "ATTR" else None,
         }[key]
-        return there is not None and any(
-            fnmatch.fnmatchcase(there, pattern) for pattern in value.split("|")
-        )
+        if there is None:
+            return False
+        found = any(fnmatch.fnmatchcase(there, pattern) for pattern in value.split("|"))
+        return found == wanted
+
+    def _read_once(self, event: _Event, name: str) -> str | None:
+        """Read an attribute as udev does: once in an event, and again only when it wrote it."""
+        if name not in event.read:
+            attribute = self.machine.at(self._path(event.address, name))
+            event.read[name] = attribute.read_text().strip() if attribute.is_file() else None
+        return event.read[name]
 
     @staticmethod
     def _path(address: str, name: str) -> str:
@@ -250,5 +281,5 @@ class Kernel:
             row = self.machine.family(pf)
             if self.machine.has_module(row.vf_module) and self.is_registered(row.vf_driver):
                 shutil.rmtree(self.machine.at(f"{SYSFS_DRIVERS}/{row.vf_driver}"))
-        self.events = [("add", pf) for pf in self.machine.pfs]
-        self.settle()
+        self.events = []
+        self.trigger()

@@ -187,6 +187,7 @@ def test_the_record_is_there_before_a_device_changes(
         "auto_reset": None,
         "autoprobe": True,
         "rule": None,
+        "overrides": {},
     }
     assert record(machine)["set"]["num_vfs"] == 16
     running.answers = {}

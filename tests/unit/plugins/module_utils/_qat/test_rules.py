@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import replace
 
@@ -52,11 +53,23 @@ RULES = st.builds(
 )
 
 
-@given(RULES)
+def tells_of_a_pf(rule: SriovRule) -> bool:
+    """Tell whether there is anything to write to the PF itself; no other rule is written."""
+    return bool(rule.num_vfs or rule.services or rule.auto_reset is not None)
+
+
+@given(RULES.filter(tells_of_a_pf))
 def test_a_rule_is_read_as_it_was_written(rule: SriovRule) -> None:
     # Without VFs there is nothing that autoprobe could act on, and it is not written.
     wanted = rule if rule.num_vfs else replace(rule, autoprobe=None)
     assert SriovRule.parse(rule.render()) == wanted
+
+
+def split_line(line: str) -> tuple[list[str], list[str]]:
+    """Return what a line matches and what it writes."""
+    parts = line.split(", ")
+    written = [part for part in parts if not re.search(r'[=!]="', part)]
+    return [part for part in parts if part not in written], written
 
 
 def test_what_a_rule_says() -> None:
@@ -85,15 +98,38 @@ def test_a_kernel_without_autoprobe() -> None:
 
 def test_services_are_set_while_the_pf_is_down() -> None:
     rule = replace(RULE, services=("sym", "dc"), auto_reset=True, num_vfs=4)
-    line = rule.render().decode().splitlines()[1]
-    assert [part for part in line.split(", ") if "}=" in part and "==" not in part] == [
+    _comment, services, others = rule.render().decode().splitlines()
+    matches, written = split_line(services)
+    assert written == [
         'ATTR{qat/state}="down"',
         'ATTR{qat/cfg_services}="sym;dc"',
         'ATTR{qat/state}="up"',
-        'ATTR{qat/auto_reset}="on"',
-        'ATTR{sriov_drivers_autoprobe}="0"',
-        'ATTR{sriov_numvfs}="4"',
     ]
+    assert matches.pop() == 'ATTR{qat/cfg_services}!="sym;dc|dc;sym"'
+    assert split_line(others) == (
+        matches,
+        [
+            'ATTR{qat/auto_reset}="on"',
+            'ATTR{sriov_drivers_autoprobe}="0"',
+            'ATTR{sriov_numvfs}="4"',
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("services", "same"),
+    [
+        (("dcc",), "dcc"),
+        (("sym", "asym"), "sym;asym|asym;sym"),
+        (
+            ("sym", "dc", "decomp"),
+            "sym;dc;decomp|sym;decomp;dc|dc;sym;decomp|dc;decomp;sym|decomp;sym;dc|decomp;dc;sym",
+        ),
+    ],
+)
+def test_services_in_any_order_are_right(services: tuple[str, ...], same: str) -> None:
+    rule = replace(RULE, num_vfs=0, services=services).render().decode()
+    assert f', ATTR{{qat/cfg_services}}!="{same}", ' in rule
 
 
 def test_without_vfs_none_are_made() -> None:

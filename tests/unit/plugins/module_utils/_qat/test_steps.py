@@ -28,7 +28,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
-SETTLE = ("udevadm", "settle", "--timeout=60")
+SETTLE = ("udevadm", "settle", "--timeout=180")
 Writes = list[tuple[str, str]]
 
 
@@ -218,7 +218,7 @@ def test_vfs_that_cannot_be_made_leave_no_marker(counted: Machine, running: Runn
 def test_udev_that_does_not_settle(counted: Machine, running: RunningHost) -> None:
     perform(running, num_vfs=8)
     running.failing.add("udevadm")
-    assert "udevadm settle --timeout=60 failed" in failure(running, num_vfs=4)
+    assert "udevadm settle --timeout=180 failed" in failure(running, num_vfs=4)
     assert not counted.at(MARKER).exists()
 
 
