@@ -10,6 +10,7 @@ import errno
 import json
 import tempfile
 import typing as t
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,32 @@ def test_the_record_is_there_before_a_device_changes(
     running.answers = {}
     perform(running, state="absent")
     assert machine.read(AUTOPROBE) == "1\n"
+
+
+@pytest.mark.parametrize("check_first", [False, True])
+def test_what_a_task_found_right_stays_when_it_goes(
+    machine: Machine, running: RunningHost, *, check_first: bool
+) -> None:
+    machine.add_pf("4xxx", out_of_tree=True, vfs=5, autoprobe=False)
+    before = there(machine)
+    do = partial(check_then_perform, machine) if check_first else perform
+    for state in ("present", "present", "absent", "absent"):
+        result = do(running, num_vfs=5, persistent=False, state=state)
+        assert (result["changed"], result["diff"], result["warnings"]) == (False, [], [])
+        assert machine.at(UNDO_PATH).exists()
+    assert there(machine) == before
+    assert running.written == []
+
+
+def test_what_a_task_found_right_comes_back_after_others(
+    machine: Machine, running: RunningHost
+) -> None:
+    machine.add_pf("4xxx", out_of_tree=True, vfs=5, autoprobe=False)
+    before = there(machine)
+    perform(running, num_vfs=5, persistent=False)
+    perform(running, num_vfs=7)
+    check_then_perform(machine, running, state="absent")
+    assert there(machine) == before
 
 
 # -- any tasks on any machine ----------------------------------------------------------------

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import typing as t
 
 import pytest
@@ -19,7 +20,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import 
     parse_services,
     split_services,
 )
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import GEN4, PF
 from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     AUTO_RESET,
     AUTOPROBE,
@@ -323,6 +324,25 @@ def test_several_pfs_each_with_what_it_needs(machine: Machine, running: RunningH
     assert {path.split("/")[5] for path, _value in running.written} == {other}
 
 
+def test_a_driver_that_makes_all_vfs_makes_all_when_services_change(
+    machine: Machine, running: RunningHost
+) -> None:
+    # Another driver made four of sixteen; the one that is there now makes all.
+    machine.add_pf("4xxx", vfs=4, autoprobe=False)
+    machine.add_services()
+    (device,) = check_then_perform(machine, running, num_vfs=4)["devices"]
+    assert (device["num_vfs"], device["coerced"]) == (4, False)
+    options = {"num_vfs": 4, "services": ["dc"]}
+    assert "always makes all 16" in refusal(machine.host, coerced_ok=False, **options)
+    (device,) = check_then_perform(machine, running, **options)["devices"]
+    assert (device["num_vfs"], device["requested"], device["coerced"]) == (16, 4, True)
+    assert standing_rule(machine).num_vfs == 16
+    assert not check_then_perform(machine, running, **options)["changed"]
+    # So it is on the way back, where four cannot be had any more.
+    (device,) = check_then_perform(machine, running, state="absent")["devices"]
+    assert (device["num_vfs"], device["services"]) == (16, ["sym", "asym"])
+
+
 # -- at boot ---------------------------------------------------------------------------------
 
 
@@ -333,6 +353,52 @@ def test_after_a_boot_nothing_is_to_do(gen4: Machine, running: RunningHost) -> N
     assert gen4.read(CFG_SERVICES) == "dc\n"
     assert gen4.read(STATE) == "up\n"
     assert not check_then_perform(gen4, running, **options)["changed"]
+
+
+def test_events_that_are_replayed_take_no_pf_down(gen4: Machine, running: RunningHost) -> None:
+    perform(running, num_vfs=0, services=["dc", "sym"], auto_reset=True)
+    for there in ("sym;dc", "dc;sym"):
+        gen4.write(CFG_SERVICES, f"{there}\n")
+        gen4.kernel.by_udev.clear()
+        gen4.kernel.trigger()
+        assert gen4.kernel.by_udev == [(AUTO_RESET, "on")]
+    gen4.write(CFG_SERVICES, "dc\n")
+    gen4.kernel.by_udev.clear()
+    gen4.kernel.trigger()
+    assert gen4.kernel.by_udev == [
+        (STATE, "down"),
+        (CFG_SERVICES, "sym;dc"),
+        (STATE, "up"),
+        (AUTO_RESET, "on"),
+    ]
+
+
+def test_at_boot_vfs_are_made_after_the_services_in_one_event(
+    gen4: Machine, running: RunningHost
+) -> None:
+    perform(running, num_vfs=3, services=["dc"])
+    gen4.kernel.boot()
+    assert gen4.kernel.by_udev == [
+        (STATE, "down"),
+        (CFG_SERVICES, "dc"),
+        (STATE, "up"),
+        (AUTOPROBE, "0"),
+        (COUNT, "3"),
+    ]
+    gen4.kernel.by_udev.clear()
+    gen4.kernel.trigger()
+    # VFs that are there keep the rules away.
+    assert gen4.kernel.by_udev == []
+
+
+def test_a_kernel_without_the_attribute_gets_vfs_all_the_same(
+    gen4: Machine, running: RunningHost
+) -> None:
+    perform(running, num_vfs=3, services=["dc"])
+    gen4.remove_vfs(PF)
+    shutil.rmtree(gen4.at(STATE).parent)
+    gen4.kernel.trigger()
+    assert gen4.kernel.by_udev == [(AUTOPROBE, "0"), (COUNT, "3")]
 
 
 # -- back ------------------------------------------------------------------------------------
@@ -398,6 +464,25 @@ def test_services_that_the_kernel_does_not_take(gen4: Machine, running: RunningH
     assert (gen4.read(CFG_SERVICES), gen4.read(STATE)) == ("sym;asym\n", "up\n")
     assert len(gen4.vfs()) == 4
     assert not gen4.at(RULE_PATH).exists()
+
+
+@pytest.mark.parametrize("fails", [(CFG_SERVICES, "dc"), (STATE, "down")])
+@pytest.mark.parametrize("autoprobe", [False, True])
+def test_vfs_of_the_host_are_brought_back_too(
+    machine: Machine, running: RunningHost, fails: tuple[str, str], *, autoprobe: bool
+) -> None:
+    machine.add_pf("4xxx", out_of_tree=True, autoprobe=False)
+    machine.add_services()
+    native = str(GEN4.vf_driver)
+    machine.add_driver(native, GEN4.vf_module, out_of_tree=True)
+    perform(running, num_vfs=4, host_vfs=2, autoprobe=autoprobe)
+    running.answers[fails] = errno.EINVAL
+    options = {"num_vfs": 2, "host_vfs": 1, "autoprobe": autoprobe, "services": ["dc"]}
+    message = failure(running, force=True, **options)
+    vfs = machine.vfs()
+    assert f"Brought back: {PF} sriov_numvfs=4. Brought back: {vfs[0]} driver_override=" in message
+    assert [machine.override(vf) for vf in vfs] == [native] * 2 + ["(null)"] * 2
+    assert [machine.driver(vf) for vf in vfs] == [native] * 2 + [native if autoprobe else None] * 2
 
 
 def test_a_pf_that_was_down_stays_down_on_a_failure(machine: Machine, running: RunningHost) -> None:
