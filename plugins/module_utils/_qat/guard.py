@@ -150,5 +150,5 @@ def _moved(pf: Pf, target: Target) -> list[Vf]:
     """Return the VFs that get another driver, or lose theirs, without being made anew."""
     native = pf.family.vf_driver
     kept = [vf for vf in pf.vfs[: target.host_vfs] if vf.driver != native]
-    given = [vf for vf in pf.vfs if vf.address in target.given_back and not target.autoprobe]
-    return kept + given
+    given = [vf for vf in pf.vfs if vf.address in target.given_back]
+    return kept + [vf for vf in given if target.takes_native_driver(vf)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._vfio.holders import Holder
+from .._vfio.holders import Holder, uses_it_itself
 from .observe import Pf, Vf, blocked_message
 from .rules import rule_path
 from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services
@@ -75,11 +75,11 @@ def _vfs_after(pf: Pf, target: Target) -> tuple[Vf, ...]:
 
 def _given_back(vf: Vf, native: str | None, target: Target) -> Vf:
     override = target.given_back[vf.address]
-    if override == native:
-        return vf
-    stays = vf.driver != native or target.autoprobe
+    stays = vf.driver != native or not target.takes_native_driver(vf)
     driver = override or (vf.driver if stays else None)
     holder = vf.holder if driver == vf.driver else _domain(vf)
+    if holder is None and uses_it_itself(driver):
+        holder = Holder("driver", str(driver))
     return replace(vf, override=override, reserved=False, driver=driver, holder=holder)
 
 

@@ -190,8 +190,7 @@ def _keep_vfs(pf: Pf, target: Target) -> list[Change]:
         result += _keep(vf, str(native))
     for vf in vfs:
         if vf.address in target.given_back:
-            override = target.given_back[vf.address]
-            result += _give_back(vf, str(native), override, autoprobe=bool(target.autoprobe))
+            result += _give_back(vf, str(native), target)
     if any(vf.driver != native for vf in vfs[: target.host_vfs]) and not pf.vf_driver_known:
         result.insert(0, Command(("modprobe", str(pf.family.vf_module))))
     return result
@@ -208,18 +207,11 @@ def _keep(vf: Vf, native: str) -> list[AttributeWrite]:
     return result
 
 
-def _give_back(
-    vf: Vf,
-    native: str,
-    override: str | None,
-    *,
-    autoprobe: bool,
-) -> list[AttributeWrite]:
+def _give_back(vf: Vf, native: str, target: Target) -> list[AttributeWrite]:
     """Bring back the override that a VF had, and the driver that goes with it."""
-    if override == native:
-        return []
+    override = target.given_back[vf.address]
     result = [_override(vf, override)]
-    if vf.driver == native and (override or not autoprobe):
+    if vf.driver == native and target.takes_native_driver(vf):
         result.append(_unbind(vf))
     if override:
         result.append(_bind(vf, _PROBE, str(vf.address), override))

@@ -121,6 +121,10 @@ class Target:
         makes_all = pf.ignores_requested_number and self.num_vfs and self.remakes(pf)
         return replace(self, num_vfs=pf.total_vfs) if makes_all else self
 
+    def takes_native_driver(self, vf: Vf) -> bool:
+        """Tell whether a VF that is given back has to leave its native driver."""
+        return bool(self.given_back[vf.address]) or not self.autoprobe
+
     def vfs(self, pf: Pf) -> tuple[Vf, ...]:
         """Return the VFs that there will be, before the host keeps any of them."""
         return pf.expected_vfs(self.num_vfs) if self.remakes(pf) else pf.vfs
@@ -138,7 +142,9 @@ def target_of(wanted: Wanted, pf: Pf, rule: bytes | None, undo: UndoRecord) -> T
         return target
     kept = pf.vfs[target.host_vfs : _kept_by_us(rule, entry)]
     found = entry.found.overrides if entry else {}
-    given_back = {vf.address: found.get(str(vf.address)) for vf in kept if vf.reserved}
+    former = {vf.address: found.get(str(vf.address)) for vf in kept if vf.reserved}
+    # Those that an operator had reserved before us stay as they are.
+    given_back = {at: was for at, was in former.items() if was != pf.family.vf_driver}
     return replace(target, given_back=given_back)
 
 

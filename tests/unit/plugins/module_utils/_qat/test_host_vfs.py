@@ -18,8 +18,10 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import T
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.guard import check
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import HostVfs, SriovRule
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.wanted import Wanted, target_of
+from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF, SRIOV_OPTIONS
 from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
+    AUTOPROBE,
     COUNT,
     RULE_PATH,
     check_then_perform,
@@ -27,6 +29,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     job,
     perform,
     plan,
+    record,
     refusal,
 )
 
@@ -37,6 +40,7 @@ if t.TYPE_CHECKING:
 NATIVE = str(C62X.vf_driver)
 PROBE = "/sys/bus/pci/drivers_probe"
 LOAD = ("modprobe", str(C62X.vf_module))
+GUESTS = "vfio-pci"
 FIRST, SECOND, THIRD = "0000:01:01.0", "0000:01:01.1", "0000:01:01.2"
 
 
@@ -199,6 +203,72 @@ def test_absent_keeps_those_that_were_kept_before(made: Machine, running: Runnin
     assert keeps(made, FIRST, SECOND)
 
 
+@pytest.mark.parametrize("autoprobe", [False, True])
+def test_an_operators_own_are_left_alone(
+    made: Machine, running: RunningHost, *, autoprobe: bool
+) -> None:
+    for vf in (FIRST, THIRD):
+        made.play(override(vf), NATIVE)
+        made.play(PROBE, vf)
+    check_then_perform(made, running, host_vfs=0, autoprobe=autoprobe)
+    assert [path for path, _value in running.written if path != AUTOPROBE] == []
+    assert keeps(made, FIRST, THIRD)
+    # Kept by a task and no more: there is nothing to do, so nobody has to be forced.
+    perform(running, host_vfs=1, autoprobe=autoprobe)
+    done = len(running.written)
+    check_then_perform(made, running, host_vfs=0, autoprobe=autoprobe)
+    assert running.written[done:] == []
+    check_then_perform(made, running, state="absent")
+    assert keeps(made, FIRST, THIRD)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("options", [{"host_vfs": 1}, {"state": "absent"}])
+def test_a_former_override_comes_back_with_its_driver(
+    made: Machine, running: RunningHost, options: dict[str, t.Any], *, persistent: bool
+) -> None:
+    made.add_driver(GUESTS)
+    for vf in made.vfs()[1:3]:
+        made.play(override(vf), GUESTS)
+        made.play(PROBE, vf)
+    perform(running, host_vfs=2, persistent=persistent)
+    assert record(made)["found"]["overrides"] == {SECOND: GUESTS, THIRD: GUESTS}
+    assert keeps(made, FIRST, SECOND)
+    done = len(running.written)
+    assert f"{SECOND} by driver {NATIVE}: free them" in refusal(made.host, **options)
+    check_then_perform(made, running, force=True, **options)
+    assert running.written[done:][-3:] == [
+        (override(SECOND), GUESTS),
+        (unbind(SECOND), SECOND),
+        (PROBE, SECOND),
+    ]
+    there = [(made.override(vf), made.driver(vf)) for vf in made.vfs()[1:3]]
+    assert there == [(GUESTS, GUESTS)] * 2
+    assert not check_then_perform(made, running, **options)["changed"]
+
+
+def test_a_vf_loses_its_driver_to_a_former_override_with_force_only(
+    made: Machine, running: RunningHost
+) -> None:
+    made.add_driver("uio_pci_generic")
+    made.play(override(FIRST), "uio_pci_generic")
+    made.play(PROBE, FIRST)
+    perform(running, host_vfs=1, autoprobe=True, force=True)
+    message = refusal(made.host, host_vfs=0, autoprobe=True)
+    assert f"{FIRST} by driver {NATIVE}: free them, or use force: true" in message
+    (device,) = check_then_perform(made, running, autoprobe=True, force=True)["devices"]
+    assert device["vfs"][0]["holder"] == {"kind": "driver", "name": "uio_pci_generic", "pid": None}
+
+
+def test_the_rule_tells_what_was_kept_where_no_record_does(
+    made: Machine, running: RunningHost
+) -> None:
+    perform(running, host_vfs=2)
+    made.at(UNDO_PATH).unlink()
+    check_then_perform(made, running, host_vfs=0, force=True)
+    assert keeps(made)
+
+
 # -- refused ---------------------------------------------------------------------------------
 
 
@@ -252,6 +322,25 @@ def test_a_vf_of_a_stopped_domain_needs_force(made: Machine, running: RunningHos
     assert (device["vfs"][0]["driver"], device["vfs"][0]["reserved"]) == (NATIVE, True)
     check_then_perform(made, running, host_vfs=0, force=True)
     assert made.driver(FIRST) is None
+
+
+def test_a_vf_still_to_be_made_is_not_taken_from_a_domain(
+    c62x: Machine, running: RunningHost
+) -> None:
+    c62x.add_domain("stopped", SECOND)
+    assert refusal(c62x.host, host_vfs=2) == (
+        f"{PF}: VFs are in use: {SECOND} by domain stopped: free them, or use force: true"
+    )
+    # It does not wait for the first.
+    assert plan(c62x.host, host_vfs=1)
+    check_then_perform(c62x, running, host_vfs=2, force=True)
+    assert keeps(c62x, FIRST, SECOND)
+
+
+def test_a_vf_still_to_be_made_for_a_running_domain(c62x: Machine) -> None:
+    c62x.add_domain("guest", FIRST, pid=42)
+    message = refusal(c62x.host, host_vfs=1, force=True)
+    assert f"VF {FIRST} is held by domain guest (pid 42)" in message
 
 
 # -- at boot ---------------------------------------------------------------------------------
