@@ -68,6 +68,10 @@ BUILD_PACKAGES = (
     "sed",
     "tar",
 )
+# Debian's kernel is built without IOMMUFD: VFIO is compiled once more, with it, on demand.
+IOMMUFD_PACKAGES = ("linux-source", "xz-utils")
+IOMMUFD_SOURCES = ("drivers/iommu", "drivers/vfio", "lib/interval_tree.c")
+SPAN_ITERATOR = "#ifdef CONFIG_INTERVAL_TREE_SPAN_ITER\n"
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 BLOCK = 4096
@@ -132,8 +136,13 @@ MASKED_UNITS = (
     "systemd-tmpfiles-clean.timer",
     "systemd-udev-load-credentials.service",
 )
-# Started by D-Bus when first asked for, as by a reboot.
-LATER_UNITS = ("systemd-logind.service",)
+# Started when first asked for, by D-Bus or by a socket: by a reboot, or by virsh.
+LATER_UNITS = (
+    "libvirt-guests.service",
+    "libvirtd.service",
+    "systemd-logind.service",
+    "virtlogd.service",
+)
 MASKED_GENERATORS = (
     "systemd-cryptsetup-generator",
     "systemd-getty-generator",
@@ -159,10 +168,12 @@ class Recipe:
     mirror: str
     packages: tuple[str, ...]
     disk_mib: int
+    iommufd: bool = False
 
     def text(self) -> str:
         """Return the recipe as a line of text."""
-        return json.dumps([self.suite, self.mirror, sorted(set(self.packages)), self.disk_mib])
+        packages = sorted(set(self.packages))
+        return json.dumps([self.suite, self.mirror, packages, self.disk_mib, self.iommufd])
 
     def key(self, files: Path = HERE) -> str:
         """Return 16 hexadecimal digits that change when anything in the image would."""
@@ -258,10 +269,13 @@ def settle(root: Path, root_uuid: str) -> None:
     generators.mkdir(exist_ok=True)
     for name in MASKED_GENERATORS:
         (generators / name).symlink_to("/dev/null")
-    wanted = root / "etc/systemd/system/multi-user.target.wants"
-    wanted.mkdir(exist_ok=True)
+    wants = "systemd/system/multi-user.target.wants"
+    (root / "etc" / wants).mkdir(exist_ok=True)
     for name in LATER_UNITS:
-        (wanted / name).symlink_to("/dev/null")
+        # A package asks for it in one place or the other.
+        (root / "etc" / wants / name).unlink(missing_ok=True)
+        if (root / "usr/lib" / wants / name).is_symlink():
+            (root / "etc" / wants / name).symlink_to("/dev/null")
     marker = root / "var/lib/emulated-host/first-boot"
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
@@ -291,7 +305,8 @@ def install_drivers(root: Path, kernel: str, modules: Path) -> None:
         flavour, pattern = VARIANTS[variant]
         shutil.rmtree(home / "updates", ignore_errors=True)
         (home / "updates").mkdir()
-        for path in sorted((modules / flavour).glob(f"{pattern}.ko")):
+        ours = sorted((modules / flavour).glob(f"{pattern}.ko"))
+        for path in [*ours, *sorted((modules / "iommufd").glob("*.ko"))]:
             shutil.copyfile(path, home / "updates" / path.name)
         run(["chroot", root, "depmod", kernel])
         target = root / DRIVERS / variant
@@ -415,10 +430,35 @@ def compile_modules(root: Path) -> None:
         directory = f"/built/{flavour}"
         make = ["make", "-C", directory, f"-j{os.cpu_count()}", f"KDIR=/usr/src/{headers[0].name}"]
         run(["chroot", root, *make, *words])
-        for path in (root / "built" / flavour).glob("*"):
-            if path.suffix != ".ko":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        keep_modules(root / "built" / flavour)
+    for archive in sorted((root / "usr/src").glob("linux-source-*.tar.xz")):
+        compile_iommufd(root, archive, headers[0].name)
     (root / "modules.kernel").write_text(version + "\n")
+
+
+def compile_iommufd(root: Path, archive: Path, headers: str) -> None:
+    """Compile VFIO with iommufd from Debian's package of the kernel's sources."""
+    folder = root / "built" / "iommufd"
+    shutil.copytree(root / "kernel" / "iommufd", folder)
+    source = archive.name.removesuffix(".tar.xz")
+    unpack = ["tar", "-xf", f"/usr/src/{archive.name}", "-C", "/built/iommufd"]
+    wanted = [f"{source}/{path}" for path in IOMMUFD_SOURCES]
+    run(["chroot", root, *unpack, "--strip-components=1", *wanted])
+    tree = (folder / "lib/interval_tree.c").read_text()
+    if SPAN_ITERATOR not in tree:
+        raise BuildError(f"{archive.name}: lib/interval_tree.c is not as it was in Linux 6.12")
+    includes = "#include <linux/export.h>\n#include <linux/interval_tree.h>\n"
+    (folder / "span.c").write_text(includes + tree[tree.index(SPAN_ITERATOR) :])
+    make = ["make", "-C", "/built/iommufd", f"-j{os.cpu_count()}", f"KDIR=/usr/src/{headers}"]
+    run(["chroot", root, *make], limit=BUILD_LIMIT)
+    keep_modules(folder)
+
+
+def keep_modules(folder: Path) -> None:
+    """Remove everything from a folder but the modules that were built in it."""
+    for path in folder.glob("*"):
+        if path.suffix != ".ko":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 # --- outside -----------------------------------------------------------------
@@ -522,9 +562,10 @@ def make_trees(recipe: Recipe, staging: Path, work: Path, scratch: Path) -> None
     """Make both trees side by side; the modules go from the second into the first."""
     (staging / "modules").mkdir()
     base = sorted({*BASE_PACKAGES, *recipe.packages})
+    compiling = (*BUILD_PACKAGES, *(IOMMUFD_PACKAGES if recipe.iommufd else ()))
     commands = {
         "base": mmdebstrap(recipe, "apt", base, base_hooks(staging, work)),
-        "modules": mmdebstrap(recipe, "extract", BUILD_PACKAGES, module_hooks(staging)),
+        "modules": mmdebstrap(recipe, "extract", compiling, module_hooks(staging)),
     }
     running: dict[str, subprocess.Popen[bytes]] = {}
     end = time.monotonic() + BUILD_LIMIT
@@ -672,7 +713,8 @@ def prune(recipe: Recipe, images: Path) -> list[str]:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the recipe that the command line describes."""
-    return Recipe(options.suite, options.mirror, tuple(options.package), options.disk_mib)
+    packages = tuple(options.package)
+    return Recipe(options.suite, options.mirror, packages, options.disk_mib, options.iommufd)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -685,6 +727,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument("--mirror", required=True)
         command.add_argument("--package", action="append", default=[])
         command.add_argument("--disk-mib", type=int, required=True)
+        command.add_argument("--iommufd", action="store_true")
         if name == "build":
             command.add_argument("--images", type=Path, required=True)
             # Not /tmp, which is memory on Debian 13: two trees of half a gigabyte each.

@@ -50,6 +50,7 @@ def test_the_order_of_packages_does_not_count(build_image: ModuleType) -> None:
         {"mirror": "http://other.example/debian"},
         {"packages": ("a",)},
         {"disk_mib": 4096},
+        {"iommufd": True},
     ],
 )
 def test_another_recipe_is_another_image(
