@@ -151,4 +151,5 @@ def _moved(pf: Pf, target: Target) -> list[Vf]:
     native = pf.family.vf_driver
     kept = [vf for vf in pf.vfs[: target.host_vfs] if vf.driver != native]
     given = [vf for vf in pf.vfs if vf.address in target.given_back]
-    return kept + [vf for vf in given if target.takes_native_driver(vf)]
+    left = [vf for vf in given if vf.driver not in (None, target.given_back[vf.address].driver)]
+    return kept + left

@@ -16,7 +16,7 @@ from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services
 from .steps import AUTOPROBE, COUNT
 
 if t.TYPE_CHECKING:
-    from .wanted import Target
+    from .wanted import Former, Target
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,23 @@ def _vfs_after(pf: Pf, target: Target) -> tuple[Vf, ...]:
             holder = _domain(vf) or Holder("driver", str(native))
             after = replace(vf, driver=native, holder=holder, override=native, reserved=True)
         elif vf.address in target.given_back:
-            after = _given_back(vf, native, target)
+            after = _given_back(vf, native, target.given_back[vf.address])
         result.append(after)
     return tuple(result)
 
 
-def _given_back(vf: Vf, native: str | None, target: Target) -> Vf:
-    override = target.given_back[vf.address]
-    stays = vf.driver != native or not target.takes_native_driver(vf)
-    driver = override or (vf.driver if stays else None)
-    holder = vf.holder if driver == vf.driver else _domain(vf)
-    if holder is None and uses_it_itself(driver):
-        holder = Holder("driver", str(driver))
-    return replace(vf, override=override, reserved=False, driver=driver, holder=holder)
+def _given_back(vf: Vf, native: str | None, former: Former) -> Vf:
+    holder = vf.holder if former.driver == vf.driver else _domain(vf)
+    if holder is None and uses_it_itself(former.driver):
+        holder = Holder("driver", str(former.driver))
+    reserved = former.override is not None and former.override == native
+    return replace(
+        vf,
+        override=former.override,
+        reserved=reserved,
+        driver=former.driver,
+        holder=holder,
+    )
 
 
 def _domain(vf: Vf) -> Holder | None:
@@ -127,7 +131,9 @@ def _unmet_host_vfs(pf: Pf, target: Target) -> str | None:
                 f"{native}, found {vf.driver}; the kernel log tells why {native} did not take it"
             )
     for vf in pf.vfs:
-        override = target.given_back.get(vf.address, vf.override)
-        if vf.override != override:
-            return f"{vf.address}: driver_override was set to {override}, reads {vf.override}"
+        former = target.given_back.get(vf.address)
+        if former and vf.override != former.override:
+            return (
+                f"{vf.address}: driver_override was set to {former.override}, reads {vf.override}"
+            )
     return None

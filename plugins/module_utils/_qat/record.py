@@ -26,10 +26,12 @@ class SriovRecord:
     Args:
         id: of the device that was at the address then.
         host_vfs: how many VFs, from the first on, the host keeps.
-        overrides: C(driver_override) by the address of a VF, where one was set.
         services: None where they are left alone; so it is with C(auto_reset).
         autoprobe: None on kernels without it.
         rule: content of the file of its udev rules, None without.
+        overrides: C(driver_override) by the address of a VF, where one was set.
+        drivers: by the address of a VF, where it had one.
+        vfs_changed: whether a task made VFs anew or gave some back, without what they had first.
     """
 
     id: str
@@ -40,20 +42,24 @@ class SriovRecord:
     autoprobe: bool | None
     rule: bytes | None
     overrides: dict[str, str] = field(default_factory=dict)
+    drivers: dict[str, str] = field(default_factory=dict)
+    vfs_changed: bool = False
 
     @classmethod
     def of(cls, pf: Pf, rule: bytes | None) -> SriovRecord:
         """Return what a PF has now."""
-        there = pf.service_state
+        there, native = pf.service_state, pf.family.vf_driver
+        kept = [vf.reserved and vf.driver == native for vf in pf.vfs]
         return cls(
             id=str(pf.function.id),
             num_vfs=pf.num_vfs or 0,
-            host_vfs=next((at for at, vf in enumerate(pf.vfs) if not vf.reserved), len(pf.vfs)),
+            host_vfs=[*kept, False].index(False),
             services=there.services if there else None,
             auto_reset=there.auto_reset if there else None,
             autoprobe=pf.autoprobe,
             rule=rule,
             overrides={str(vf.address): vf.override for vf in pf.vfs if vf.override},
+            drivers={str(vf.address): vf.driver for vf in pf.vfs if vf.driver},
         )
 
     @classmethod
@@ -73,6 +79,7 @@ class SriovRecord:
             auto_reset=target.auto_reset,
             autoprobe=target.autoprobe,
             rule=target.rule,
+            vfs_changed=target.remakes(pf) or bool(target.given_back),
         )
 
     @classmethod
@@ -88,6 +95,8 @@ class SriovRecord:
             autoprobe=document["autoprobe"],
             rule=None if rule is None else rule.encode("utf-8", "surrogateescape"),
             overrides=document["overrides"],
+            drivers=document["drivers"],
+            vfs_changed=document["vfs_changed"],
         )
 
     def as_document(self) -> dict[str, t.Any]:
@@ -109,7 +118,12 @@ class SriovRecord:
             self,
             services=made.services if self.services is None else self.services,
             auto_reset=made.auto_reset if self.auto_reset is None else self.auto_reset,
+            vfs_changed=made.vfs_changed or self.vfs_changed,
         )
+
+    def without_vfs(self) -> SriovRecord:
+        """Return it without what it tells of single VFs."""
+        return replace(self, overrides={}, drivers={})
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,7 @@ def reverted(undo: UndoRecord, pf: Pf) -> UndoRecord:
     would otherwise set at its next run.
     """
     entry, default = entry_of(pf, undo), SriovRecord.default(pf)
-    if entry is None or replace(entry.found.only_what(default), overrides={}) == default:
+    if entry is None or entry.found.only_what(default).without_vfs() == default:
         return undo.without_entry(_MODULE, str(pf.address))
     return _with(undo, pf, entry.found, None)
 

@@ -21,7 +21,7 @@ from .services import AUTO_RESET, CFG_SERVICES, DOWN, STATE, UP, join_services, 
 
 if t.TYPE_CHECKING:
     from .observe import Pf
-    from .wanted import Target
+    from .wanted import Former, Target
 
 COUNT, AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
 _PROBE = "/sys/bus/pci/drivers_probe"
@@ -92,11 +92,18 @@ def _device_steps(pf: Pf, target: Target) -> list[Change]:
         result.append(_write_state(pf, UP))
     if there and target.auto_reset not in (None, there.auto_reset):
         result.append(_write_auto_reset(pf, target))
-    if target.autoprobe not in (None, pf.autoprobe):
-        result.append(_write(pf, AUTOPROBE, f"{target.autoprobe:d}", f"{pf.autoprobe:d}"))
+    quietly = target.makes_vfs_quietly(pf)
+    first = False if quietly else target.autoprobe
+    if first not in (None, pf.autoprobe):
+        result.append(_write_autoprobe(pf, on=bool(first)))
     if remakes and target.num_vfs:
         result.append(_make_vfs(pf, target.num_vfs))
-    return result + _keep_vfs(pf, target)
+    result += _keep_vfs(pf, target)
+    return [*result, _write_autoprobe(pf, on=True)] if quietly else result
+
+
+def _write_autoprobe(pf: Pf, *, on: bool) -> AttributeWrite:
+    return _write(pf, AUTOPROBE, f"{on:d}", f"{pf.autoprobe:d}")
 
 
 def _remove_vfs(pf: Pf) -> AttributeWrite:
@@ -185,15 +192,16 @@ def _write_auto_reset(pf: Pf, target: Target) -> AttributeWrite:
 def _keep_vfs(pf: Pf, target: Target) -> list[Change]:
     """Put the first VFs on their native driver, and give back those that were kept before."""
     vfs, native = target.vfs(pf), pf.family.vf_driver
-    result: list[Change] = []
+    result: list[AttributeWrite] = []
     for vf in vfs[: target.host_vfs]:
         result += _keep(vf, str(native))
     for vf in vfs:
         if vf.address in target.given_back:
-            result += _give_back(vf, str(native), target)
-    if any(vf.driver != native for vf in vfs[: target.host_vfs]) and not pf.vf_driver_known:
-        result.insert(0, Command(("modprobe", str(pf.family.vf_module))))
-    return result
+            result += _give_back(vf, target.given_back[vf.address])
+    bound = {write.after for write in result if write.path == _PROBE}
+    if native in bound and not pf.vf_driver_known:
+        return [Command(("modprobe", str(pf.family.vf_module))), *result]
+    return [*result]
 
 
 def _keep(vf: Vf, native: str) -> list[AttributeWrite]:
@@ -207,14 +215,19 @@ def _keep(vf: Vf, native: str) -> list[AttributeWrite]:
     return result
 
 
-def _give_back(vf: Vf, native: str, target: Target) -> list[AttributeWrite]:
-    """Bring back the override that a VF had, and the driver that goes with it."""
-    override = target.given_back[vf.address]
-    result = [_override(vf, override)]
-    if vf.driver == native and target.takes_native_driver(vf):
+def _give_back(vf: Vf, former: Former) -> list[AttributeWrite]:
+    """Bring back the driver that a VF had, by an override where it has to be, and its override."""
+    binds = former.driver is not None and former.driver != vf.driver
+    first = former.driver if binds else former.override
+    result: list[AttributeWrite] = []
+    if first != vf.override:
+        result.append(_override(vf, first))
+    if vf.driver not in (None, former.driver):
         result.append(_unbind(vf))
-    if override:
-        result.append(_bind(vf, _PROBE, str(vf.address), override))
+    if binds:
+        result.append(_bind(vf, _PROBE, str(vf.address), str(former.driver)))
+    if former.override != first:
+        result.append(_override(vf, former.override))
     return result
 
 

@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
     from .._undo import UndoRecord
     from .observe import Pf, Vf
 
+    Place = t.Optional[PciAddress]
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -78,6 +80,19 @@ def _parse_count(value: object) -> int | None:
 
 
 @dataclass(frozen=True)
+class Former:
+    """What a VF had before a task of ours, and gets again."""
+
+    override: str | None
+    driver: str | None
+
+    @classmethod
+    def of(cls, vf: Vf, found: SriovRecord) -> Former:
+        """Return what a VF had when it was found."""
+        return cls(found.overrides.get(str(vf.address)), found.drivers.get(str(vf.address)))
+
+
+@dataclass(frozen=True)
 class Target:
     """What one PF is to become.
 
@@ -89,8 +104,7 @@ class Target:
         auto_reset: None leaves it alone.
         autoprobe: None leaves it alone.
         rule: the content of the file of its udev rules, None without.
-        given_back: the VFs that an earlier task kept for the host and this one does not, each with
-            the C(driver_override) that it had before.
+        given_back: the VFs that get back what they had before, but for those of the host.
     """
 
     requested: int
@@ -100,7 +114,7 @@ class Target:
     auto_reset: bool | None
     autoprobe: bool | None
     rule: bytes | None
-    given_back: dict[PciAddress | None, str | None] = field(default_factory=dict)
+    given_back: dict[Place, Former] = field(default_factory=dict)
 
     @property
     def coerced(self) -> bool:
@@ -121,9 +135,9 @@ class Target:
         makes_all = pf.ignores_requested_number and self.num_vfs and self.remakes(pf)
         return replace(self, num_vfs=pf.total_vfs) if makes_all else self
 
-    def takes_native_driver(self, vf: Vf) -> bool:
-        """Tell whether a VF that is given back has to leave its native driver."""
-        return bool(self.given_back[vf.address]) or not self.autoprobe
+    def makes_vfs_quietly(self, pf: Pf) -> bool:
+        """Tell whether VFs are made with autoprobe off and get their drivers one by one."""
+        return bool(self.autoprobe and self.given_back and self.remakes(pf))
 
     def vfs(self, pf: Pf) -> tuple[Vf, ...]:
         """Return the VFs that there will be, before the host keeps any of them."""
@@ -138,14 +152,59 @@ def target_of(wanted: Wanted, pf: Pf, rule: bytes | None, undo: UndoRecord) -> T
     """
     entry = entry_of(pf, undo)
     target = _target(wanted, pf, rule, entry)
-    if target.remakes(pf):
-        return target
-    kept = pf.vfs[target.host_vfs : _kept_by_us(rule, entry)]
-    found = entry.found.overrides if entry else {}
-    former = {vf.address: found.get(str(vf.address)) for vf in kept if vf.reserved}
-    # Those that an operator had reserved before us stay as they are.
-    given_back = {at: was for at, was in former.items() if was != pf.family.vf_driver}
+    found = entry.found if entry else SriovRecord.default(pf)
+    if wanted.present:
+        given_back = _given_back(pf, target, found, _kept_by_us(rule, entry))
+    elif target.remakes(pf):
+        given_back = _made_as_found(pf, target, found)
+    elif entry and entry.made is None:
+        given_back = {}
+    else:
+        changed = bool(entry and entry.made and entry.made.vfs_changed)
+        given_back = _as_found(pf, target, found, _kept_by_us(rule, entry), changed=changed)
     return replace(target, given_back=given_back)
+
+
+def _given_back(pf: Pf, target: Target, found: SriovRecord, kept: int) -> dict[Place, Former]:
+    """Return the VFs that an earlier task kept and this one does not: others may have them."""
+    if target.remakes(pf):
+        return {}
+    result: dict[Place, Former] = {}
+    for vf in pf.vfs[target.host_vfs : kept]:
+        override = found.overrides.get(str(vf.address))
+        stays = vf.driver != pf.family.vf_driver or target.autoprobe
+        former = Former(override, override or (vf.driver if stays else None))
+        # Those that an operator had reserved before us stay as they are.
+        if vf.reserved and override != vf.override:
+            result[vf.address] = former
+    return result
+
+
+def _as_found(
+    pf: Pf, target: Target, found: SriovRecord, kept: int, *, changed: bool
+) -> dict[Place, Former]:
+    """Return the VFs that tasks have changed; what others did to a VF since then stays."""
+    result: dict[Place, Former] = {}
+    for index, vf in enumerate(pf.vfs[target.host_vfs :], target.host_vfs):
+        plain = vf.override is None and vf.driver in (None, pf.family.vf_driver)
+        ours = (index < kept and vf.reserved) or (changed and plain)
+        if ours and Former(vf.override, vf.driver) != (former := Former.of(vf, found)):
+            result[vf.address] = former
+    return result
+
+
+def _made_as_found(pf: Pf, target: Target, found: SriovRecord) -> dict[Place, Former]:
+    """Return the VFs that do not come up as they were found, when they are made anew."""
+    if pf.autoprobe is None:
+        # What driver they come up with cannot be told.
+        return {}
+    made = target.vfs(pf)
+    native = pf.family.vf_driver if target.autoprobe else None
+    former = {vf.address: Former.of(vf, found) for vf in made}
+    if all(was == Former(None, native) for was in former.values()):
+        return {}
+    others = [vf.address for vf in made[target.host_vfs :]]
+    return {at: former[at] for at in others if former[at] != Former(None, None)}
 
 
 def _kept_by_us(rule: bytes | None, entry: Remembered | None) -> int:
