@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
 from .._undo import UndoEntry
+from .rules import SriovRule
 
 if t.TYPE_CHECKING:
     from .._undo import UndoRecord
@@ -151,6 +152,11 @@ def remembered(undo: UndoRecord, pf: Pf, rule: bytes | None, target: Target) -> 
     """Return the undo record with what is there now, unless what was there first is known."""
     entry = entry_of(pf, undo)
     found, made = SriovRecord.of(pf, rule), SriovRecord.wanted(pf, target)
+    standing = SriovRule.parse(rule or b"")
+    if standing is not None:
+        # Ours, so its record was lost: what came by it is not what was there before us.
+        ours = entry is None and standing.id == pf.function.id
+        found = SriovRecord.default(pf) if ours else replace(found, rule=None)
     if entry is not None and entry.made is not None:
         found, made = entry.found, made.with_earlier(entry.made)
     return _with(undo, pf, found, made)

@@ -225,6 +225,27 @@ def test_what_a_task_found_right_comes_back_after_others(
     assert there(machine) == before
 
 
+def test_our_own_rule_is_not_taken_for_an_operators(machine: Machine, running: RunningHost) -> None:
+    machine.add_pf()
+    perform(running)
+    machine.at(UNDO_PATH).unlink()
+    assert not check_then_perform(machine, running)["changed"]
+    check_then_perform(machine, running, state="absent")
+    assert (machine.vfs(), machine.read(AUTOPROBE)) == ([], "1\n")
+    assert not machine.at(RULE_PATH).exists()
+
+
+def test_our_own_rule_for_another_device_does_not_come_back(
+    machine: Machine, running: RunningHost
+) -> None:
+    machine.add_pf("4xxx", out_of_tree=True, vfs=5, autoprobe=False)
+    machine.write(RULE_PATH, rule())
+    perform(running, num_vfs=3)
+    check_then_perform(machine, running, state="absent")
+    assert len(machine.vfs()) == 5
+    assert not machine.at(RULE_PATH).exists()
+
+
 # -- drivers and overrides of VFs ------------------------------------------------------------
 
 NATIVE = str(C62X.vf_driver)
