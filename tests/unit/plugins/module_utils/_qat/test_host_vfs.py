@@ -203,9 +203,10 @@ def test_absent_keeps_those_that_were_kept_before(made: Machine, running: Runnin
     assert keeps(made, FIRST, SECOND)
 
 
+@pytest.mark.parametrize("bound", [False, True])
 @pytest.mark.parametrize("autoprobe", [False, True])
 def test_an_operators_own_are_left_alone(
-    made: Machine, running: RunningHost, *, autoprobe: bool
+    made: Machine, running: RunningHost, *, autoprobe: bool, bound: bool
 ) -> None:
     for vf in (FIRST, THIRD):
         made.play(override(vf), NATIVE)
@@ -215,9 +216,14 @@ def test_an_operators_own_are_left_alone(
     assert keeps(made, FIRST, THIRD)
     # Kept by a task and no more: there is nothing to do, so nobody has to be forced.
     perform(running, host_vfs=1, autoprobe=autoprobe)
+    if not bound:
+        # Theirs to do, too.
+        made.play(unbind(FIRST), FIRST)
     done = len(running.written)
     check_then_perform(made, running, host_vfs=0, autoprobe=autoprobe)
     assert running.written[done:] == []
+    assert (made.override(FIRST), made.driver(FIRST)) == (NATIVE, NATIVE if bound else None)
+    # What was found comes back, and with it the driver.
     check_then_perform(made, running, state="absent")
     assert keeps(made, FIRST, THIRD)
 
