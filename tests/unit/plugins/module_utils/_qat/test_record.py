@@ -281,6 +281,7 @@ def add_c62x(machine: Machine, *, autoprobe: bool, overrides: list[str | None]) 
     [
         pytest.param([GONE], id="made anew by absent"),
         pytest.param([GONE, {"autoprobe": False}], id="made anew before"),
+        pytest.param([GONE, {}, {"persistent": False}], id="made anew long before"),
         pytest.param([GONE, {"autoprobe": True}], id="made anew before with drivers"),
         pytest.param([{"host_vfs": 4}, {"host_vfs": 0}], id="kept and given back"),
     ],
