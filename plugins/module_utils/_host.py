@@ -290,6 +290,8 @@ class Host:
             _wait_for_lock(handle, seconds)
             yield
         finally:
+            # A child that the kernel does not let go has a copy of the handle, and lives on.
+            fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
 
 

@@ -105,13 +105,14 @@ def _perform(job: Job[S], host: Host) -> Result:
     """Change the running machine and look whether the change was taken."""
     before = job.observe(host)
     plan = job.plan(before)
-    if not plan.changes:
-        return {**_outcome(plan), **job.report(before, before)}
-    plan.apply(host)
-    after = job.observe(host)
-    unmet = job.unmet(before, after)
-    if unmet is not None:
-        raise NotTakenError(unmet)
+    after = before
+    if plan.changes:
+        plan.apply(host)
+        after = job.observe(host)
+        unmet = job.unmet(before, after)
+        if unmet is not None:
+            raise NotTakenError(unmet)
+    plan.close(host)
     return {**_outcome(plan), **job.report(before, after)}
 
 
@@ -121,6 +122,7 @@ def _rehearse(job: Job[S], host: Host, *, write_files: bool) -> Result:
     plan = job.plan(before)
     if write_files:
         plan.apply(host)
+        plan.close(host)
     result = {**_outcome(plan), **job.report(before, job.predict(before))}
     if not host.live:
         result["pending_writes"] = plan.pending_writes()

@@ -10,7 +10,7 @@ import errno
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ._errors import HostError, HwaccelError
+from ._errors import BlockedError, HostError, HwaccelError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,12 @@ _HINTS = {
     errno.ENOENT: "the device is gone, or its driver no longer offers the attribute",
     errno.ENODEV: "the device is gone",
 }
+
+
+_BLOCKED = (
+    "most often for a guest that holds a VF: see who does (module accelerator_info), let it go, "
+    "and run again; the write may still take effect"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class AttributeWrite:
         before: what the attribute reads now, None when that is not known.
         after: what it is expected to read afterwards; the value itself unless given.
         label: what the diff calls the attribute; its own name unless given.
-        hints: remedies by errno, over the general ones.
+        hints: remedies by errno, over the general ones; 0 stands for any other.
         instead: by errno, what has the same effect where the kernel refuses this write.
         rescue: what makes the device usable again where this write fails for good.
     """
@@ -86,14 +92,32 @@ class AttributeWrite:
         """Write the value, or do what has the same effect; the kernel's answer is explained."""
         try:
             host.write_attribute(self.path, self.value, seconds=self.seconds)
+        except BlockedError as error:
+            # Whatever else is written to the device would wait too.
+            raise BlockedError(
+                f"{self.device}: blocked: {error}; {_BLOCKED}", error.number
+            ) from error
         except HostError as error:
             if error.number in self.instead:
-                for change in self.instead[error.number]:
-                    change.apply(host)
+                self._do_instead(host, error)
                 return
-            hint = self.hints.get(error.number) or _HINTS.get(error.number)
+            number = error.number if error.number in self.hints else 0
+            hint = self.hints.get(number) or _HINTS.get(error.number)
             told = [f"{error}; {hint}" if hint else str(error), *self._rescued(host)]
             raise type(error)(". ".join(told), error.number) from error
+
+    def _do_instead(self, host: Host, refused: HostError) -> None:
+        """Do what has the same effect; where that fails, tell how far it got."""
+        done: list[str] = []
+        for change in self.instead[refused.number]:
+            try:
+                change.apply(host)
+            except HostError as error:
+                so_far = f"; done by then: {', '.join(done)}" if done else ""
+                message = f"{error}. This was tried since the driver refused: {refused}{so_far}"
+                raise type(error)(message, error.number) from error
+            if isinstance(change, AttributeWrite):
+                done.append(f"{change.device} {change.name}={change.value}")
 
     def _rescued(self, host: Host) -> Iterator[str]:
         """Bring the device back into use and tell how that went."""
@@ -109,14 +133,24 @@ class AttributeWrite:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the host that makes a change take effect."""
+    """A command of the host that makes a change take effect.
+
+    Args:
+        hint: the remedy where it fails.
+    """
 
     arguments: tuple[str, ...]
     seconds: float = 60.0
+    hint: str = ""
 
     def apply(self, host: Host) -> None:
         """Run it; a status other than zero is an error."""
-        host.run(self.arguments, seconds=self.seconds)
+        try:
+            host.run(self.arguments, seconds=self.seconds)
+        except HostError as error:
+            if not self.hint:
+                raise
+            raise type(error)(f"{error}; {self.hint}", error.number) from error
 
 
 @dataclass(frozen=True)
@@ -140,10 +174,15 @@ Change = t.Union[FileChange, AttributeWrite, Command, Marker]
 
 @dataclass(frozen=True)
 class Plan:
-    """Changes in the order in which they are made; empty when nothing is to do."""
+    """Changes in the order in which they are made; empty when nothing is to do.
+
+    Args:
+        closing: records that change only once the kernel is seen to have taken all of it.
+    """
 
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+    closing: tuple[FileChange, ...] = ()
 
     def __bool__(self) -> bool:
         """Tell whether anything is to change; records alone do not count."""
@@ -155,6 +194,7 @@ class Plan:
             self,
             changes=self.changes + other.changes,
             warnings=self.warnings + other.warnings,
+            closing=self.closing + other.closing,
         )
 
     def diff(self) -> list[dict[str, str]]:
@@ -217,18 +257,34 @@ class Plan:
             try:
                 change.apply(host)
             except HwaccelError as error:
-                raise type(error)(*_after_failure(host, error, made)) from error
+                raise type(error)(*_after_failure(host, error, made, change)) from error
             made.append(change)
 
+    def close(self, host: Host) -> None:
+        """Change the records that wait for the end."""
+        for change in self.closing:
+            change.apply(host)
 
-def _after_failure(host: Host, error: HwaccelError, made: list[Change]) -> tuple[t.Any, ...]:
+
+def _after_failure(
+    host: Host,
+    error: HwaccelError,
+    made: list[Change],
+    failed: Change,
+) -> tuple[t.Any, ...]:
     """Undo the files of a plan that failed half way and say what remains on the devices."""
     writes = [change for change in made if isinstance(change, AttributeWrite)]
     told = [str(error)]
+    touched = bool(writes)
+    if isinstance(failed, AttributeWrite):
+        # A write that blocks may still take effect, and what stands in for one has several steps.
+        touched = touched or isinstance(error, BlockedError) or bool(failed.instead)
+        again = {(write.device, write.name) for write in failed.rescue}
+        writes = [write for write in writes if (write.device, write.name) not in again]
     for change in reversed(made):
         # A record of what was found is still needed once a device was changed.
         if isinstance(change, Marker) or (
-            isinstance(change, FileChange) and (change.shown or not writes)
+            isinstance(change, FileChange) and (change.shown or not touched)
         ):
             try:
                 change.revert(host)

@@ -29,7 +29,8 @@ options:
     description:
       - The PFs. Each entry is a PCI address, a C(vendor:device) pair, a family such as V(c62x), a
         generation such as V(gen4), V(qat) or V(all), or a mapping of C(address) and C(id), which
-        fails when another device sits at that address.
+        fails when another device sits at that address. Quote addresses, which YAML may take for
+        numbers.
       - A family, a generation, V(qat) and V(all) skip PFs that stand on a VFIO driver, since
         a guest has these as a whole. They are returned as C(skipped).
     type: list
@@ -103,6 +104,8 @@ options:
     description: Accept entries of O(devices) that match nothing.
     type: bool
     default: false
+notes:
+  - Run it as root, in check mode too. Only root sees who holds a VF.
 seealso:
   - module: hwaccel.virt.accelerator_info
 """
@@ -194,7 +197,8 @@ devices:
     vfs:
       description: >-
         The VFs: C(address), C(id), C(driver), C(iommu_group), C(reserved) and C(holder). In check
-        mode, C(driver) and C(iommu_group) of a VF that would be made are V(null).
+        mode, C(driver) and C(iommu_group) of a VF that would be made are V(null), and so is
+        C(holder) where that driver would be it.
       type: list
       elements: dict
 problems:

@@ -78,7 +78,7 @@ def _debugfs_names(host: Host) -> list[str]:
 
 
 def _may_ask(pf: Pf) -> bool:
-    return pf.service_state is None or not pf.service_state.auto_reset
+    return not pf.blocked and not (pf.service_state and pf.service_state.auto_reset)
 
 
 def _ask(host: Host, paths: list[str]) -> Mapping[str, object]:

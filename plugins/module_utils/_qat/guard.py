@@ -42,7 +42,18 @@ def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> Non
         _check_services(wanted, pf)
         _check_number(wanted, pf, target)
         _check_host_vfs(wanted, pf, target, native_driver=native_driver)
+    _check_driver(pf, target)
     _check_free(wanted, pf, target)
+
+
+def _check_driver(pf: Pf, target: Target) -> None:
+    if target.num_vfs and pf.function.driver is None:
+        message = (
+            f"{pf.address}: no driver has the PF, so it makes no VFs; load "
+            f"{pf.family.module or 'its driver'} and see the kernel log (module accelerator_info "
+            "tells the cause)"
+        )
+        raise RefusedError(message)
 
 
 def _check_services(wanted: Wanted, pf: Pf) -> None:
@@ -81,13 +92,6 @@ def _check_number(wanted: Wanted, pf: Pf, target: Target) -> None:
         message = (
             f"{pf.address}: no SR-IOV capability, so there are no VFs to make; turn on SR-IOV "
             "in the firmware setup, or take the device out of option devices"
-        )
-        raise RefusedError(message)
-    if target.num_vfs and pf.function.driver is None:
-        message = (
-            f"{pf.address}: no driver has the PF, so it makes no VFs; load "
-            f"{pf.family.module or 'its driver'} and see the kernel log (module accelerator_info "
-            "tells the cause)"
         )
         raise RefusedError(message)
     if target.coerced and not wanted.coerced_ok:

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._host import Blocked
-from .._pci.function import DRIVERS, PciFunction, read_config
+from .._pci.function import DEVICES, DRIVERS, PciFunction, read_config
 from .._vfio.holders import Holder, Holders, read_holders
 from .devices import QatFamily, pf_family, vf_family
 from .services import ATTRIBUTES, ServiceState
@@ -152,7 +152,11 @@ def read_pfs(
             autoprobe=_read_autoprobe(host, pf),
             driver_known=_is_registered(host, family.driver),
             in_tree=_is_in_tree(host, pf),
-            vfs=tuple(_vf(host, functions[at], holders) for at in pf.vfs if at in functions),
+            vfs=tuple(
+                _vf(functions[at], answers[pf].get(_override(at)), holders)
+                for at in pf.vfs
+                if at in functions
+            ),
             holder=holders.of(pf),
             vf_driver_known=_is_registered(host, family.vf_driver),
             service_state=ServiceState.parse(answers[pf]),
@@ -168,7 +172,13 @@ def _guarded(host: Host, function: PciFunction, family: QatFamily) -> dict[str, 
     names = [] if function.total_vfs is None else [_COUNT]
     if family.has_services and host.exists(f"{function.path}/{ATTRIBUTES[0]}"):
         names += ATTRIBUTES
-    return {name: f"{function.path}/{name}" for name in names}
+    paths = {name: f"{function.path}/{name}" for name in names}
+    # Reading it takes the VF's lock, which an unbind that waits for a guest holds.
+    return {**paths, **{_override(vf): f"{DEVICES}/{_override(vf)}" for vf in function.vfs}}
+
+
+def _override(vf: PciAddress) -> str:
+    return f"{vf}/driver_override"
 
 
 def _count(answers: Mapping[str, str | Blocked | None]) -> int | None:
@@ -188,11 +198,9 @@ def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
     return None if text is None else text == "1"
 
 
-def _vf(host: Host, function: PciFunction, holders: Holders) -> Vf:
-    override = host.attribute(f"{function.path}/driver_override")
+def _vf(function: PciFunction, answer: str | Blocked | None, holders: Holders) -> Vf:
     family = vf_family(function)
-    if override in ("", _NO_OVERRIDE):
-        override = None
+    override = None if isinstance(answer, Blocked) or answer in ("", _NO_OVERRIDE) else answer
     return Vf(
         address=function.address,
         id=function.id,
@@ -215,11 +223,6 @@ def _is_in_tree(host: Host, function: PciFunction) -> bool:
     module = host.link_name(f"{DRIVERS}/{function.driver}/module")
     taint = host.attribute(f"/sys/module/{module}/taint") if module else None
     return _OUT_OF_TREE not in (taint or "")
-
-
-def is_qat(function: PciFunction) -> bool:
-    """Tell whether a function is a QAT PF or VF."""
-    return pf_family(function) is not None or vf_family(function) is not None
 
 
 def blocked_message(pf: Pf) -> str:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from .._vfio.holders import Holder, uses_it_itself
 from .observe import Pf, Vf, blocked_message
 from .rules import rule_path
-from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services
+from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services, switch_word
 from .steps import AUTOPROBE, COUNT
 
 if t.TYPE_CHECKING:
     from .wanted import Former, Target
+
+_LOG = "see the kernel log for what its driver says"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def unmet(found: PfState, target: Target) -> str | None:
             f"{len(pf.vfs)} VFs are there; the kernel log tells what {pf.function.driver} did"
         )
     if target.autoprobe not in (None, pf.autoprobe):
-        return f"{pf.address}: {AUTOPROBE} was set to {target.autoprobe:d} and did not change"
+        wanted = f"was set to {target.autoprobe:d}, reads {pf.autoprobe:d}"
+        return f"{pf.address}: {AUTOPROBE} {wanted}; {_LOG}"
     if target.rule != found.rule:
         return f"{rule_path(pf.address)}: not as it was written; something else changes it"
     return _unmet_services(pf, target) or _unmet_host_vfs(pf, target)
@@ -114,11 +117,14 @@ def _unmet_services(pf: Pf, target: Target) -> str | None:
     if target.changes_services(pf):
         found = "nothing" if there is None else join_services(there.services or ())
         wanted = join_services(target.services or ())
-        return f"{pf.address}: {CFG_SERVICES} was set to {wanted}, reads {found}"
-    if there is not None and target.auto_reset not in (None, there.auto_reset):
-        return f"{pf.address}: {AUTO_RESET} was set to {target.auto_reset} and did not change"
-    if there is not None and there.state != UP and (target.num_vfs or target.services):
-        return f"{pf.address}: {STATE} reads {there.state}; the kernel log tells why it stays so"
+        return f"{pf.address}: {CFG_SERVICES} was set to {wanted}, reads {found}; {_LOG}"
+    if there is None:
+        return None
+    if target.auto_reset not in (None, there.auto_reset):
+        wanted, found = (switch_word(on=bool(on)) for on in (target.auto_reset, there.auto_reset))
+        return f"{pf.address}: {AUTO_RESET} was set to {wanted}, reads {found}; {_LOG}"
+    if there.state != UP and (target.num_vfs or target.services):
+        return f"{pf.address}: {STATE} was set to {UP}, reads {there.state}; {_LOG}"
     return None
 
 
@@ -128,12 +134,16 @@ def _unmet_host_vfs(pf: Pf, target: Target) -> str | None:
         if not vf.reserved or vf.driver != native:
             return (
                 f"{vf.address}: VF of {pf.address} that the host is to keep: wanted driver "
-                f"{native}, found {vf.driver}; the kernel log tells why {native} did not take it"
+                f"{native}, found {vf.driver}; {_LOG}"
             )
     for vf in pf.vfs:
         former = target.given_back.get(vf.address)
         if former and vf.override != former.override:
+            wanted = f"was set to {former.override}, reads {vf.override}"
+            return f"{vf.address}: driver_override {wanted}; {_LOG}"
+        if former and vf.driver != former.driver:
             return (
-                f"{vf.address}: driver_override was set to {former.override}, reads {vf.override}"
+                f"{vf.address}: wanted driver {former.driver}, which it had before, found "
+                f"{vf.driver}; load its module (modprobe {former.driver}) and run again, or {_LOG}"
             )
     return None

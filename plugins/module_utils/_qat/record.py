@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
-from .._undo import UndoEntry
+from .._errors import HostError
+from .._undo import UNDO_PATH, UndoEntry
 from .rules import SriovRule
 
 if t.TYPE_CHECKING:
@@ -142,10 +143,17 @@ class Remembered:
 def entry_of(pf: Pf, undo: UndoRecord) -> Remembered | None:
     """Return what is recorded of a PF, unless another device sat at its address then."""
     entry = undo.entry(_MODULE, str(pf.address))
-    if entry is None or entry.found["id"] != str(pf.function.id):
+    if entry is None or entry.found.get("id") != str(pf.function.id):
         return None
-    made = None if entry.made is None else SriovRecord.parse(entry.made)
-    return Remembered(SriovRecord.parse(entry.found), made)
+    try:
+        made = None if entry.made is None else SriovRecord.parse(entry.made)
+        return Remembered(SriovRecord.parse(entry.found), made)
+    except (KeyError, TypeError, AttributeError) as error:
+        message = (
+            f"{UNDO_PATH}: {_MODULE}, {pf.address}: not as this release writes it ({error!r}); "
+            "move the file away to go on without it"
+        )
+        raise HostError(message) from error
 
 
 def remembered(undo: UndoRecord, pf: Pf, rule: bytes | None, target: Target) -> UndoRecord:

@@ -103,11 +103,11 @@ class QatSriov:
             else:
                 # Even where nothing is to do: what was there before us stays when we go.
                 undo = remembered(undo, found.pf, found.rule, target)
-        devices, record = Plan(tuple(changes)), Plan(undo.change())
+        devices, record = Plan(tuple(changes)), undo.change()
         if self.wanted.present:
             # What was found is on disk before the first device changes.
-            return record.and_then(devices)
-        return replace(devices, warnings=_absent_warnings(state, devices)).and_then(record)
+            return Plan(record).and_then(devices)
+        return replace(devices, warnings=_absent_warnings(state, devices), closing=record)
 
     def predict(self, state: State) -> State:
         """Return the state that the plan leads to."""

@@ -28,7 +28,11 @@ _PROBE = "/sys/bus/pci/drivers_probe"
 # Making 125 VFs was seen to take 65 s (sriov-network-operator #1015).
 _WRITE_SECONDS, _WRITE_SECONDS_PER_VF = 30.0, 1.0
 # udev works off the events of the device before its rules may act again.
-_SETTLE = Command(("udevadm", "settle", "--timeout=180"), seconds=200)
+_SETTLE = Command(
+    ("udevadm", "settle", "--timeout=180"),
+    seconds=200,
+    hint="udev is busy with some device: see its log (journalctl -u systemd-udevd), then run again",
+)
 _CLEAR = "\n"
 
 _IN_USE = (
@@ -37,7 +41,8 @@ _IN_USE = (
 )
 _MAKE_HINTS = {
     errno.EBUSY: _IN_USE,
-    errno.EINVAL: "in-tree drivers of Linux 6.12 to 6.15 make no VFs without a working IOMMU",
+    errno.EINVAL: "in-tree drivers of Linux 6.12 to 6.15 make no VFs without a working IOMMU: turn "
+    "it on in the firmware setup and on the kernel command line (accelerator_info tells how)",
     errno.ENOMEM: "the firmware left no room for the VFs' memory: turn on Above 4G Decoding in the "
     "firmware setup, or add pci=realloc to the kernel command line",
     errno.ENOENT: "the PF is gone, or its driver makes no VFs",
@@ -52,7 +57,7 @@ _SERVICES_HINTS = {
     "or dc alone, and dcc needs Linux 6.7",
 }
 _BIND_HINTS = {
-    errno.ENODEV: "the PF stands without its driver now: see the kernel log for its probe",
+    0: "the PF stands without its driver now, and has no VFs: see the kernel log for its probe",
 }
 
 

@@ -232,7 +232,8 @@ def _present_target(wanted: Wanted, pf: Pf, rule: bytes | None) -> Target:
         host_vfs=wanted.host_vfs,
         services=wanted.services,
         auto_reset=wanted.auto_reset,
-        autoprobe=None if pf.autoprobe is None else wanted.autoprobe,
+        # Of no consequence where no VFs are made, and then no rule would keep it.
+        autoprobe=wanted.autoprobe if requested and pf.autoprobe is not None else None,
         rule=None,
     ).coerced_by(pf)
     if not wanted.persistent:
@@ -271,8 +272,9 @@ def _absent_target(pf: Pf, found: SriovRecord) -> Target:
         requested=found.num_vfs,
         num_vfs=found.num_vfs,
         host_vfs=found.host_vfs,
-        services=found.services,
-        auto_reset=found.auto_reset,
+        # Without its driver there is nothing left of what was set there.
+        services=found.services if pf.service_state else None,
+        auto_reset=found.auto_reset if pf.service_state else None,
         autoprobe=None if pf.autoprobe is None else found.autoprobe,
         rule=found.rule,
     ).coerced_by(pf)

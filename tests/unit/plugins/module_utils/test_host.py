@@ -494,6 +494,22 @@ def test_the_lock_is_freed_after_an_error(live: Host, lock_file: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_a_child_that_hangs_does_not_keep_the_lock(
+    live: Host, lock_file: Path, tmp_path: Path
+) -> None:
+    # Opening a FIFO waits for its other end, as the kernel waits for a guest.
+    silent = tmp_path / "silent"
+    os.mkfifo(silent)
+    live.read_seconds = 0.2
+    with live.lock():
+        assert live.guarded_attributes([str(silent)]) == {str(silent): BLOCKED}
+    try:
+        with live.lock(seconds=0):
+            assert lock_file.exists()
+    finally:
+        os.close(os.open(silent, os.O_WRONLY))
+
+
 def test_a_tree_needs_no_lock(host: Host, lock_file: Path) -> None:
     with host.lock():
         assert not lock_file.exists()

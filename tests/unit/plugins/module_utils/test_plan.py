@@ -354,11 +354,44 @@ def test_a_device_is_brought_back_into_use(tmp_path: Path) -> None:
 def test_a_rescue_ends_where_it_fails(tmp_path: Path) -> None:
     write = AttributeWrite("a", COUNT, "4", "0", rescue=(attribute("up"), attribute("on")))
     error, host = failing(
-        tmp_path, Plan((write,)), sriov_numvfs__4=errno.ETIMEDOUT, state__up=errno.EFAULT
+        tmp_path, Plan((write,)), sriov_numvfs__4=errno.EIO, state__up=errno.EFAULT
     )
     assert str(error) == "sriov_numvfs=4 failed. Then a state=up failed too: state=up failed"
-    assert isinstance(error, BlockedError)
     assert host.done == []
+
+
+def test_a_write_that_blocks_is_told_as_such_and_the_device_left_alone(tmp_path: Path) -> None:
+    record = FileChange("/var/lib/undo", None, b"{}", shown=False)
+    hints = {errno.EBUSY: "no"}
+    write = AttributeWrite("a", COUNT, "0", "4", hints=hints, rescue=(attribute("up"),))
+    error, host = failing(tmp_path, Plan((record, RULE, write)), sriov_numvfs__0=errno.ETIMEDOUT)
+    assert isinstance(error, BlockedError)
+    assert str(error).startswith("a: blocked: sriov_numvfs=0 failed; most often for a guest")
+    # It may still take effect: what was found stays on record.
+    assert host.done == ["write /var/lib/undo", "write /etc/rule", "remove /etc/rule"]
+
+
+def test_the_record_stays_when_a_stand_in_fails_half_way(tmp_path: Path) -> None:
+    record = FileChange("/var/lib/undo", None, b"{}", shown=False)
+    write = AttributeWrite("a", COUNT, "0", "4", instead={errno.EINVAL: (attribute("up"),)})
+    error, host = failing(
+        tmp_path, Plan((record, write)), sriov_numvfs__0=errno.EINVAL, state__up=errno.EFAULT
+    )
+    assert str(error) == (
+        "state=up failed. This was tried since the driver refused: sriov_numvfs=0 failed"
+    )
+    assert host.done == ["write /var/lib/undo"]
+
+
+def test_what_closes_a_plan_waits_for_the_end(tmp_path: Path) -> None:
+    record = FileChange("/var/lib/undo", b"{}", None, shown=False)
+    host = Recorder(tmp_path)
+    plan = Plan((RULE,)).and_then(Plan(closing=(record,)))
+    plan.apply(host)
+    assert host.done == ["write /etc/rule"]
+    plan.close(host)
+    assert host.done == ["write /etc/rule", "remove /var/lib/undo"]
+    assert not Plan(closing=(record,))
 
 
 # -- markers ---------------------------------------------------------------------------------

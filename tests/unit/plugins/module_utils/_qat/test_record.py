@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import join_services
 from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import (
@@ -31,6 +32,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     failure,
     perform,
     record,
+    refusal,
     rule,
 )
 from hypothesis import given, settings
@@ -91,6 +93,24 @@ def test_absent_twice_keeps_to_the_defaults(machine: Machine, running: RunningHo
     perform(running, state="absent")
     result = perform(running, state="absent")
     assert (result["changed"], result["warnings"]) == (False, [])
+
+
+def test_absent_wants_a_driver_for_vfs_that_were_there(
+    machine: Machine, running: RunningHost
+) -> None:
+    machine.add_pf(vfs=16)
+    perform(running, num_vfs=0)
+    machine.bind(PF, None)
+    assert f"{PF}: no driver has the PF" in refusal(running, state="absent")
+
+
+def test_a_record_of_another_release(machine: Machine, running: RunningHost) -> None:
+    machine.add_pf()
+    perform(running)
+    path = machine.at(UNDO_PATH)
+    path.write_text(path.read_text().replace('"host_vfs"', '"kept"'))
+    with pytest.raises(HostError, match="undo.json: qat_sriov, .* move the file away"):
+        perform(running, state="absent")
 
 
 def test_nothing_is_kept_of_a_pf_that_nobody_had_touched(

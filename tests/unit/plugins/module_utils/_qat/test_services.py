@@ -11,7 +11,10 @@ import shutil
 import typing as t
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputError
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
+    InputError,
+    NotTakenError,
+)
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.services import (
@@ -420,6 +423,16 @@ def test_absent_reverts_what_a_task_set(gen4: Machine, running: RunningHost) -> 
     assert gen4.read(AUTO_RESET) == "on\n"
 
 
+def test_the_record_stays_until_all_is_back(gen4: Machine, running: RunningHost) -> None:
+    perform(running, num_vfs=4, services=["dc"])
+    running.deaf.add(CFG_SERVICES)
+    with pytest.raises(NotTakenError, match="cfg_services was set to sym;asym, reads dc"):
+        perform(running, state="absent")
+    running.deaf.clear()
+    perform(running, state="absent")
+    assert gen4.read(CFG_SERVICES) == "sym;asym\n"
+
+
 def test_absent_leaves_what_no_task_set(gen4: Machine, running: RunningHost) -> None:
     perform(running, num_vfs=4)
     for path, value in ((COUNT, "0"), (STATE, "down"), (CFG_SERVICES, "dc"), (STATE, "up")):
@@ -459,7 +472,8 @@ def test_services_that_the_kernel_does_not_take(gen4: Machine, running: RunningH
     assert f"cannot write 'sym;dc' to {CFG_SERVICES}" in message
     assert "Linux before 6.5 takes sym with asym, or dc alone, and dcc needs Linux 6.7" in message
     assert f"Brought back: {PF} state=up. Brought back: {PF} sriov_numvfs=4" in message
-    assert f"Already done and left as it is: {PF} sriov_numvfs=0, {PF} state=down" in message
+    # What was brought back is not left as it is.
+    assert "left as it is" not in message
     assert running.written[-2:] == [(STATE, "up"), (COUNT, "4")]
     assert (gen4.read(CFG_SERVICES), gen4.read(STATE)) == ("sym;asym\n", "up\n")
     assert len(gen4.vfs()) == 4

@@ -85,7 +85,7 @@ def test_none(machine: Machine, running: RunningHost) -> None:
     machine.add_pf(vfs=16)
     machine.write(RULE_PATH, rule())
     result = perform(running, num_vfs=0)
-    assert running.written == [(COUNT, "0"), (AUTOPROBE, "0")]
+    assert running.written == [(COUNT, "0")]
     assert not machine.at(RULE_PATH).exists()
     assert result["devices"][0]["vfs"] == []
     assert not perform(running, num_vfs=0)["changed"]

@@ -198,7 +198,9 @@ def test_a_driver_that_does_not_come_back(stubborn: Machine, running: RunningHos
     running.answers[rebinding(C62X.driver)[1]] = errno.ENODEV
     message = failure(running, num_vfs=0)
     assert f"cannot write '{PF}' to /sys/bus/pci/drivers/c6xx/bind" in message
-    assert "the PF stands without its driver now: see the kernel log for its probe" in message
+    assert "the PF stands without its driver now, and has no VFs" in message
+    assert f"since the driver refused: cannot write '0' to {COUNT}" in message
+    assert f"done by then: {PF} unbind={PF}" in message
     assert stubborn.driver(PF) is None
     assert stubborn.at(RULE_PATH).read_bytes() == rule
     assert not stubborn.at(MARKER).exists()
