@@ -109,7 +109,7 @@ def test_a_record_of_another_release(machine: Machine, running: RunningHost) -> 
     perform(running)
     path = machine.at(UNDO_PATH)
     path.write_text(path.read_text().replace('"host_vfs"', '"kept"'))
-    with pytest.raises(HostError, match="undo.json: qat_sriov, .* move the file away"):
+    with pytest.raises(HostError, match=r"undo\.json: qat_sriov, .* move the file away"):
         perform(running, state="absent")
 
 
