@@ -15,7 +15,8 @@ from .services import AUTO_RESET, CFG_SERVICES, check_services
 
 if t.TYPE_CHECKING:
     from .observe import Pf, Vf
-    from .wanted import Target, Wanted
+    from .target import Target
+    from .wanted import Wanted
 
 
 def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> None:

@@ -16,7 +16,7 @@ from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services, switch
 from .steps import AUTOPROBE, COUNT
 
 if t.TYPE_CHECKING:
-    from .wanted import Former, Target
+    from .target import Former, Target
 
 _LOG = "see the kernel log for what its driver says"
 

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field, replace
 from .._errors import HostError
 from .._undo import UNDO_PATH, UndoEntry
 from .rules import SriovRule
+from .target import Former
 
 if t.TYPE_CHECKING:
     from .._undo import UndoRecord
-    from .observe import Pf
-    from .wanted import Target
+    from .observe import Pf, Vf
+    from .target import Target
 
 _MODULE = "qat_sriov"
 
@@ -122,6 +123,10 @@ class SriovRecord:
             auto_reset=made.auto_reset if self.auto_reset is None else self.auto_reset,
             vfs_changed=made.vfs_changed or self.vfs_changed,
         )
+
+    def former(self, vf: Vf) -> Former:
+        """Return what a VF had."""
+        return Former(self.overrides.get(str(vf.address)), self.drivers.get(str(vf.address)))
 
     def without_vfs(self) -> SriovRecord:
         """Return it without what it tells of single VFs."""

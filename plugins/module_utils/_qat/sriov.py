@@ -23,12 +23,13 @@ from .record import entry_of, remembered, reverted
 from .rules import marker_path, rule_path
 from .selectors import select_pfs
 from .steps import steps
-from .wanted import Target, Wanted, target_of
+from .wanted import Wanted, target_of
 
 if t.TYPE_CHECKING:
     from .._errors import Problem
     from .._host import Host
     from .._pci.address import PciAddress
+    from .target import Target
 
 
 @dataclass(frozen=True)

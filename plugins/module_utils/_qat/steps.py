@@ -21,7 +21,7 @@ from .services import AUTO_RESET, CFG_SERVICES, DOWN, STATE, UP, join_services, 
 
 if t.TYPE_CHECKING:
     from .observe import Pf
-    from .wanted import Former, Target
+    from .target import Former, Target
 
 COUNT, AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
 _PROBE = "/sys/bus/pci/drivers_probe"

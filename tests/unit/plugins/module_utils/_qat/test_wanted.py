@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputError
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.wanted import Target, Wanted
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.target import Target
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.wanted import Wanted
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import SRIOV_OPTIONS
 from hypothesis import given
 from hypothesis import strategies as st
