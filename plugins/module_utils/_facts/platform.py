@@ -27,7 +27,9 @@ _UNIT_FOLDERS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-# What the services are called where; the first that is installed counts.
+# A link to it takes a unit out of use.
+_MASKED = "/dev/null"
+# What the services are called where; the first that is in use counts, else the first installed.
 _SERVICES = {
     "qat": ("qat.service", "qat_service.service"),
     "libvirt": ("libvirtd.service", "virtqemud.service"),
@@ -114,16 +116,22 @@ def read_services(host: Host) -> dict[str, Service]:
 
 
 def _read_service(host: Host, units: tuple[str, ...]) -> Service:
-    for unit in units:
-        if any(host.exists(f"{folder}/{unit}") for folder in _UNIT_FOLDERS):
-            return Service(unit, _is_enabled(host, unit), _is_running(host, unit))
-    return Service(None, enabled=False, running=False)
+    installed = [
+        Service(unit, _is_enabled(host, unit), _is_running(host, unit))
+        for unit in units
+        if any(host.exists(f"{folder}/{unit}") for folder in _UNIT_FOLDERS)
+    ]
+    used = [service for service in installed if service.enabled or service.running]
+    return next(iter([*used, *installed]), Service(None, enabled=False, running=False))
 
 
 def _is_enabled(host: Host, unit: str) -> bool:
+    """Tell whether a boot starts a service, or the socket that starts it when it is asked for."""
     folder = _UNIT_FOLDERS[0]
-    wants = (name for name in host.names(folder) if name.endswith((".wants", ".requires")))
-    return any(host.link_target(f"{folder}/{name}/{unit}") for name in wants)
+    wants = [name for name in host.names(folder) if name.endswith((".wants", ".requires"))]
+    names = (unit, unit.replace(".service", ".socket"))
+    links = (host.link_target(f"{folder}/{want}/{name}") for want in wants for name in names)
+    return any(link not in (None, _MASKED) for link in links)
 
 
 def _is_running(host: Host, unit: str) -> bool:

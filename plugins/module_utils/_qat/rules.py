@@ -38,6 +38,7 @@ if t.TYPE_CHECKING:
 
 _FOLDER = "/etc/udev/rules.d"
 _NAME = re.compile(r"80-hwaccel-qat-(.+)\.rules")
+_DRIVER = re.compile(r"[\w.-]+", re.ASCII)
 _PAIR = re.compile(r'([A-Z]+(?:\{(?:\[[a-z/]+\])?[a-z_/]+\})?)(==|!=|=)"([^"]*)"')
 _COMMENT = "# Written by hwaccel.virt.qat_sriov; state: absent or persistent: false removes it."
 _COUNT, _AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
@@ -80,7 +81,16 @@ class SriovRule:
         return rule_path(self.address)
 
     def render(self) -> bytes:
-        """Return the file's content."""
+        """Return the file's content.
+
+        Raises:
+            HwaccelError: for a driver's name that would say something else in a rule.
+        """
+        native = self.host_vfs.driver if self.host_vfs else self.driver
+        for name in (self.driver, native):
+            if not _DRIVER.fullmatch(name):
+                message = f"{self.address}: driver {name!r} has no name that a udev rule can hold"
+                raise HwaccelError(message)
         rules = []
         if self.services:
             rules.append([*self._match_pf(), *_services_rule(self.services)])
@@ -132,9 +142,9 @@ class SriovRule:
         ]
         try:
             rule = cls._parse([_pairs(line) for line in lines])
+            return rule if rule.render() == content else None
         except (HwaccelError, KeyError, ValueError):
             return None
-        return rule if rule.render() == content else None
 
     @classmethod
     def _parse(cls, rules: list[dict[str, str]]) -> SriovRule:

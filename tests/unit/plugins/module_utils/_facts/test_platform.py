@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
 
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
+WANTS = "etc/systemd/system/multi-user.target.wants"
+
 
 def test_the_first_processor_counts(machine: Machine) -> None:
     assert read_cpu(machine.host) == Cpu("intel", "Emulated", "vmx")
@@ -90,6 +92,29 @@ def test_a_kernel_that_tells_nothing(machine: Machine) -> None:
 )
 def test_versions(release: str, version: tuple[int, ...]) -> None:
     assert Kernel(release, "", None, None).version == version
+
+
+def test_a_service_that_its_socket_starts(machine: Machine) -> None:
+    machine.add_service("libvirtd.service")
+    machine.link(
+        "etc/systemd/system/sockets.target.wants/libvirtd.socket",
+        "usr/lib/systemd/system/libvirtd.socket",
+    )
+    libvirt = read_services(machine.host)["libvirt"]
+    assert libvirt == Service("libvirtd.service", enabled=True, running=False)
+
+
+def test_a_service_that_is_installed_beside_the_one_in_use(machine: Machine) -> None:
+    machine.add_service("libvirtd.service")
+    machine.add_service("virtqemud.service", enabled=True)
+    assert read_services(machine.host)["libvirt"].unit == "virtqemud.service"
+
+
+def test_a_masked_service(machine: Machine) -> None:
+    machine.add_service("qat.service")
+    (machine.root / WANTS).mkdir(parents=True)
+    (machine.root / WANTS / "qat.service").symlink_to("/dev/null")
+    assert not read_services(machine.host)["qat"].enabled
 
 
 def test_services(machine: Machine) -> None:

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HwaccelError
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import (
     HostVfs,
@@ -63,6 +64,17 @@ def test_a_rule_is_read_as_it_was_written(rule: SriovRule) -> None:
     # Without VFs there is nothing that autoprobe could act on, and it is not written.
     wanted = rule if rule.num_vfs else replace(rule, autoprobe=None)
     assert SriovRule.parse(rule.render()) == wanted
+
+
+@pytest.mark.parametrize("driver", ['c6xx", RUN+="/bin/x', "c6xx\nRUN", "", "c 6"])
+def test_a_name_that_would_be_another_rule(driver: str) -> None:
+    with pytest.raises(HwaccelError, match="no name that a udev rule can hold"):
+        replace(RULE, driver=driver).render()
+    host_vfs = HostVfs((RULE.address,), RULE.id, driver)
+    with pytest.raises(HwaccelError, match=f"^{PF}: driver"):
+        replace(RULE, host_vfs=host_vfs).render()
+    written = RULE.render().replace(b'DRIVER=="c6xx"', f'DRIVER=="{driver}"'.encode())
+    assert SriovRule.parse(written) is None
 
 
 def split_line(line: str) -> tuple[list[str], list[str]]:
