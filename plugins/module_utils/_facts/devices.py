@@ -13,6 +13,7 @@ from .._pci.function import read_config
 from .._pci.resources import read_vf_room
 from .._qat.devices import pf_family, vf_family
 from .._qat.observe import read_pfs
+from .._qat.services import service_result
 from .._vfio.holders import read_holders
 from .health import read_health
 from .room import room_problems
@@ -87,7 +88,7 @@ class Accelerators:
             "fitting_vfs": room.fitting if room else None,
             "num_vfs": _num_vfs(function, pf),
             "autoprobe": pf.autoprobe if pf else None,
-            **_services(pf),
+            **service_result(pf.service_state if pf else None),
             "reserved": function.address in self.reserved,
             "blocked": pf is not None and pf.blocked,
             "holder": holder.as_result() if holder else None,
@@ -136,13 +137,3 @@ def _num_vfs(function: PciFunction, pf: Pf | None) -> int | None:
     if pf:
         return pf.num_vfs
     return None if function.total_vfs is None else len(function.vfs)
-
-
-def _services(pf: Pf | None) -> dict[str, t.Any]:
-    state = pf.service_state if pf else None
-    services = state.services if state else None
-    return {
-        "qat_state": state.state if state else None,
-        "services": None if services is None else list(services),
-        "auto_reset": state.auto_reset if state else None,
-    }

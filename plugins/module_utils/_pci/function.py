@@ -18,6 +18,9 @@ if t.TYPE_CHECKING:
 
 DEVICES = "/sys/bus/pci/devices"
 DRIVERS = "/sys/bus/pci/drivers"
+PROBE = "/sys/bus/pci/drivers_probe"
+# Attributes of a function (Linux C(Documentation/ABI/testing/sysfs-bus-pci)).
+COUNT, AUTOPROBE, OVERRIDE = "sriov_numvfs", "sriov_drivers_autoprobe", "driver_override"
 
 _VIRTFN = re.compile(r"virtfn([0-9]+)", re.ASCII)
 _BRIDGE_CLASS = 0x06

@@ -10,7 +10,15 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._host import Blocked
-from .._pci.function import DEVICES, DRIVERS, PciFunction, read_config
+from .._pci.function import (
+    AUTOPROBE,
+    COUNT,
+    DEVICES,
+    DRIVERS,
+    OVERRIDE,
+    PciFunction,
+    read_config,
+)
 from .._vfio.holders import Holder, Holders, read_holders
 from .devices import QatFamily, pf_family, vf_family
 from .services import ATTRIBUTES, ServiceState
@@ -23,7 +31,6 @@ if t.TYPE_CHECKING:
     from .._pci.config import ConfigSpace
 
 _OUT_OF_TREE = "O"
-_COUNT = "sriov_numvfs"
 _NO_OVERRIDE = "(null)"
 
 
@@ -169,7 +176,7 @@ def read_pfs(
 
 def _guarded(host: Host, function: PciFunction, family: QatFamily) -> dict[str, str]:
     """Return the attributes of a PF whose read waits for whoever changes its VFs or state."""
-    names = [] if function.total_vfs is None else [_COUNT]
+    names = [] if function.total_vfs is None else [COUNT]
     if family.has_services and host.exists(f"{function.path}/{ATTRIBUTES[0]}"):
         names += ATTRIBUTES
     paths = {name: f"{function.path}/{name}" for name in names}
@@ -178,14 +185,14 @@ def _guarded(host: Host, function: PciFunction, family: QatFamily) -> dict[str, 
 
 
 def _override(vf: PciAddress) -> str:
-    return f"{vf}/driver_override"
+    return f"{vf}/{OVERRIDE}"
 
 
 def _count(answers: Mapping[str, str | Blocked | None]) -> int | None:
     """Return the number of VFs, None where one of the attributes does not answer."""
     if _unanswered(answers) is not None:
         return None
-    return int(t.cast("str | None", answers.get(_COUNT)) or 0)
+    return int(t.cast("str | None", answers.get(COUNT)) or 0)
 
 
 def _unanswered(answers: Mapping[str, str | Blocked | None]) -> str | None:
@@ -194,7 +201,7 @@ def _unanswered(answers: Mapping[str, str | Blocked | None]) -> str | None:
 
 
 def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
-    text = host.attribute(f"{function.path}/sriov_drivers_autoprobe")
+    text = host.attribute(f"{function.path}/{AUTOPROBE}")
     return None if text is None else text == "1"
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._pci.function import AUTOPROBE, COUNT
 from .._vfio.holders import Holder, uses_it_itself
 from .observe import Pf, Vf, blocked_message
 from .rules import rule_path
 from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services, switch_word
-from .steps import AUTOPROBE, COUNT
 
 if t.TYPE_CHECKING:
     from .target import Former, Target

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
+from .._pci.function import PROBE
 from .services import DOWN, STATE, UP
 
 if t.TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _without_driver(pf: Pf, where: str, *, module_available: bool) -> Problem:
             f"driver {family.driver} is loaded and did not take the device",
             f"see the kernel log for {pf.address}; firmware of the package firmware-misc-nonfree "
             "or linux-firmware is the usual cause, then: "
-            f"echo {pf.address} > /sys/bus/pci/drivers_probe",
+            f"echo {pf.address} > {PROBE}",
         )
     if module_available:
         return Problem(

@@ -21,6 +21,7 @@ from itertools import permutations
 
 from .._errors import HwaccelError
 from .._pci.address import PciAddress, PciId
+from .._pci.function import AUTOPROBE, COUNT, OVERRIDE
 from .services import (
     AUTO_RESET,
     CFG_SERVICES,
@@ -41,8 +42,7 @@ _NAME = re.compile(r"80-hwaccel-qat-(.+)\.rules")
 _DRIVER = re.compile(r"[\w.-]+", re.ASCII)
 _PAIR = re.compile(r'([A-Z]+(?:\{(?:\[[a-z/]+\])?[a-z_/]+\})?)(==|!=|=)"([^"]*)"')
 _COMMENT = "# Written by hwaccel.virt.qat_sriov; state: absent or persistent: false removes it."
-_COUNT, _AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
-_OVERRIDE, _PROBE = "driver_override", "[subsystem/pci]drivers_probe"
+_PROBE = "[subsystem/pci]drivers_probe"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class SriovRule:
             f'KERNEL=="{self.address}"',
             f'DRIVER=="{self.driver}"',
             *_match_id(self.id),
-            f'ATTR{{{_COUNT}}}=="0"',
+            f'ATTR{{{COUNT}}}=="0"',
             f'TEST!="{marker_path(self.address)}"',
         ]
 
@@ -118,9 +118,9 @@ class SriovRule:
         if self.auto_reset is not None:
             written.append((AUTO_RESET, switch_word(on=self.auto_reset)))
         if self.num_vfs and self.autoprobe is not None:
-            written.append((_AUTOPROBE, f"{self.autoprobe:d}"))
+            written.append((AUTOPROBE, f"{self.autoprobe:d}"))
         if self.num_vfs:
-            written.append((_COUNT, str(self.num_vfs)))
+            written.append((COUNT, str(self.num_vfs)))
         return [_assign(name, value) for name, value in written]
 
     def _host_vfs_rule(self, kept: HostVfs) -> list[str]:
@@ -130,7 +130,7 @@ class SriovRule:
             f'KERNEL=="{"|".join(map(str, kept.addresses))}"',
             *_match_id(kept.id),
             f'TEST!="{marker_path(self.address)}"',
-            _assign(_OVERRIDE, kept.driver),
+            _assign(OVERRIDE, kept.driver),
             _assign(_PROBE, "$kernel"),
         ]
 
@@ -148,20 +148,20 @@ class SriovRule:
 
     @classmethod
     def _parse(cls, rules: list[dict[str, str]]) -> SriovRule:
-        overrides = [rule for rule in rules if f"ATTR{{{_OVERRIDE}}}=" in rule]
+        overrides = [rule for rule in rules if f"ATTR{{{OVERRIDE}}}=" in rule]
         pf = {key: text for rule in rules if rule not in overrides for key, text in rule.items()}
         kept = overrides[0] if overrides else None
-        autoprobe, services = pf.get(f"ATTR{{{_AUTOPROBE}}}="), pf.get(f"ATTR{{{CFG_SERVICES}}}=")
+        autoprobe, services = pf.get(f"ATTR{{{AUTOPROBE}}}="), pf.get(f"ATTR{{{CFG_SERVICES}}}=")
         auto_reset = pf.get(f"ATTR{{{AUTO_RESET}}}=")
         host_vfs = None
         if kept is not None:
             addresses = tuple(PciAddress.parse(text) for text in kept["KERNEL=="].split("|"))
-            host_vfs = HostVfs(addresses, _id(kept), kept[f"ATTR{{{_OVERRIDE}}}="])
+            host_vfs = HostVfs(addresses, _id(kept), kept[f"ATTR{{{OVERRIDE}}}="])
         return cls(
             address=PciAddress.parse(pf["KERNEL=="]),
             id=_id(pf),
             driver=pf["DRIVER=="],
-            num_vfs=int(pf.get(f"ATTR{{{_COUNT}}}=", "0")),
+            num_vfs=int(pf.get(f"ATTR{{{COUNT}}}=", "0")),
             autoprobe=None if autoprobe is None else autoprobe == "1",
             services=None if services is None else split_services(services),
             auto_reset=None if auto_reset is None else auto_reset == switch_word(on=True),

@@ -62,6 +62,16 @@ class ServiceState:
         )
 
 
+def service_result(state: ServiceState | None) -> dict[str, t.Any]:
+    """Return the services of a PF as modules return them, null where its driver tells none."""
+    services = state.services if state else None
+    return {
+        "qat_state": state.state if state else None,
+        "services": None if services is None else list(services),
+        "auto_reset": state.auto_reset if state else None,
+    }
+
+
 def switch_word(*, on: bool) -> str:
     """Return a switch as C(qat/auto_reset) has it."""
     return "on" if on else "off"

@@ -22,6 +22,7 @@ from .problems import missing_module_available, module_available, pf_problems
 from .record import entry_of, remembered, reverted
 from .rules import marker_path, rule_path
 from .selectors import select_pfs
+from .services import service_result
 from .steps import steps
 from .wanted import Wanted, target_of
 
@@ -155,7 +156,7 @@ def _absent_warnings(state: State, plan: Plan) -> tuple[str, ...]:
 
 
 def _device(pf: Pf, target: Target | None) -> dict[str, t.Any]:
-    function, there = pf.function, pf.service_state
+    function = pf.function
     return {
         "address": str(pf.address),
         "id": str(function.id),
@@ -167,9 +168,7 @@ def _device(pf: Pf, target: Target | None) -> dict[str, t.Any]:
         "num_vfs": pf.num_vfs,
         "requested": None if target is None else target.requested,
         "coerced": target is not None and target.coerced,
-        "services": list(there.services) if there and there.services is not None else None,
-        "qat_state": there.state if there else None,
-        "auto_reset": there.auto_reset if there else None,
+        **service_result(pf.service_state),
         "skipped": target is None,
         "vfs": [vf.as_result() for vf in pf.vfs],
     }

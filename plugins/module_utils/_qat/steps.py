@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from .._pci.function import DEVICES, DRIVERS
+from .._pci.function import AUTOPROBE, COUNT, DEVICES, DRIVERS, OVERRIDE, PROBE
 from .._plan import AttributeWrite, Change, Command, FileChange, Marker
 from .observe import Vf
 from .rules import marker_path, rule_path
@@ -23,8 +23,6 @@ if t.TYPE_CHECKING:
     from .observe import Pf
     from .target import Former, Target
 
-COUNT, AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
-_PROBE = "/sys/bus/pci/drivers_probe"
 # Making 125 VFs was seen to take 65 s (sriov-network-operator #1015).
 _WRITE_SECONDS, _WRITE_SECONDS_PER_VF = 30.0, 1.0
 # udev works off the events of the device before its rules may act again.
@@ -203,7 +201,7 @@ def _keep_vfs(pf: Pf, target: Target) -> list[Change]:
     for vf in vfs:
         if vf.address in target.given_back:
             result += _give_back(vf, target.given_back[vf.address])
-    bound = {write.after for write in result if write.path == _PROBE}
+    bound = {write.after for write in result if write.path == PROBE}
     if native in bound and not pf.vf_driver_known:
         return [Command(("modprobe", str(pf.family.vf_module))), *result]
     return [*result]
@@ -216,7 +214,7 @@ def _keep(vf: Vf, native: str) -> list[AttributeWrite]:
     if vf.driver not in (None, native):
         result.append(_unbind(vf))
     if vf.driver != native:
-        result.append(_bind(vf, _PROBE, str(vf.address), native))
+        result.append(_bind(vf, PROBE, str(vf.address), native))
     return result
 
 
@@ -230,7 +228,7 @@ def _give_back(vf: Vf, former: Former) -> list[AttributeWrite]:
     if vf.driver not in (None, former.driver):
         result.append(_unbind(vf))
     if binds:
-        result.append(_bind(vf, _PROBE, str(vf.address), str(former.driver)))
+        result.append(_bind(vf, PROBE, str(vf.address), str(former.driver)))
     if former.override != first:
         result.append(_override(vf, former.override))
     return result
@@ -239,7 +237,7 @@ def _give_back(vf: Vf, former: Former) -> list[AttributeWrite]:
 def _override(vf: Vf, driver: str | None) -> AttributeWrite:
     return AttributeWrite(
         device=str(vf.address),
-        path=f"{DEVICES}/{vf.address}/driver_override",
+        path=f"{DEVICES}/{vf.address}/{OVERRIDE}",
         value=driver or _CLEAR,
         before=vf.override or "",
         after=driver or "",
