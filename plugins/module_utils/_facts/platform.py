@@ -10,6 +10,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .._boot.cmdline import CommandLine
+
 if t.TYPE_CHECKING:
     from .._host import Host
 
@@ -64,6 +66,11 @@ class Kernel:
     def is_locked(self) -> bool:
         """Whether root may not change the running kernel, or let devices do so."""
         return self.lockdown in _LOCKED
+
+    @property
+    def arguments(self) -> list[str]:
+        """What it was started with, each argument without quotes."""
+        return CommandLine.parse(self.command_line).plain
 
     @property
     def version(self) -> tuple[int, ...]:

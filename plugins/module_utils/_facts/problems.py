@@ -46,8 +46,7 @@ def host_problems(cpu: Cpu, kernel: Kernel, iommu: Iommu) -> list[Problem]:
                 "install a newer kernel and boot it",
             ),
         )
-    command_line = kernel.command_line
-    return problems + iommu_problems(iommu, cpu_vendor=cpu.vendor, command_line=command_line)
+    return problems + iommu_problems(iommu, cpu_vendor=cpu.vendor, arguments=kernel.arguments)
 
 
 def firmware_hints(cpu: Cpu, iommu: Iommu, pfs: Sequence[Pf]) -> list[dict[str, t.Any]]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
+from .switches import switched_off
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .groups import Iommu
 
 _FIRMWARE_SETTINGS = {
@@ -18,8 +21,6 @@ _FIRMWARE_SETTINGS = {
     "amd": "IOMMU (AMD-Vi, often below NBIO or AMD CBS)",
     "arm": "SMMU",
 }
-# Parameters that turn the IOMMU of a vendor off; of each the last on the command line counts.
-_SWITCHES = {"intel": ("intel_iommu", "iommu"), "amd": ("amd_iommu", "iommu"), "arm": ("iommu",)}
 _UNSAFE_OPTIONS = ("vfio_iommu_type1.allow_unsafe_interrupts", "iommufd.allow_unsafe_interrupts")
 _TRUE = ("1", "y", "on", "true")
 
@@ -29,21 +30,26 @@ def firmware_setting(vendor: str | None) -> str:
     return _FIRMWARE_SETTINGS.get(vendor or "", "VT-d, AMD-Vi or SMMU")
 
 
-def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -> list[Problem]:
+def iommu_problems(
+    iommu: Iommu,
+    *,
+    cpu_vendor: str | None,
+    arguments: Sequence[str],
+) -> list[Problem]:
     """Return what is wrong with the IOMMU.
 
     Args:
         cpu_vendor: only a hint where the firmware announces nothing.
-        command_line: of the running kernel, as C(/proc/cmdline) has it.
+        arguments: of the running kernel, each without quotes.
     """
     if iommu.active:
-        return _remapping_problems(iommu, command_line)
+        return _remapping_problems(iommu, arguments)
     what = "no working IOMMU: functions cannot be handed to guests"
     if iommu.announced is None and not iommu.units:
         why = "the firmware announces none (no ACPI table DMAR, IVRS or IORT)"
         remedy = f"turn on {firmware_setting(cpu_vendor)} in the firmware setup, then boot again"
         return [Problem("iommu", what, why, remedy)]
-    off = _turned_off(command_line, iommu.vendor)
+    off = switched_off(arguments, iommu.vendor)
     if off:
         why = f"the kernel was started with {' '.join(off)}"
         remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
@@ -57,16 +63,16 @@ def iommu_problems(iommu: Iommu, *, cpu_vendor: str | None, command_line: str) -
     return [Problem("iommu", what, why, remedy)]
 
 
-def _remapping_problems(iommu: Iommu, command_line: str) -> list[Problem]:
+def _remapping_problems(iommu: Iommu, arguments: Sequence[str]) -> list[Problem]:
     """Tell of interrupts that are not remapped.
 
     A function binds to vfio-pci all the same; its guest does not start (C(EPERM), Linux
     C(drivers/vfio/vfio_iommu_type1.c) and C(drivers/iommu/iommufd/device.c)).
     """
-    unsafe = iommu.unsafe_interrupts or any(map(_allows_unsafe, command_line.split()))
+    unsafe = iommu.unsafe_interrupts or any(map(_allows_unsafe, arguments))
     if iommu.interrupt_remapping is not False or unsafe:
         return []
-    options = [token for token in command_line.split() if _keeps_remapping_off(token)]
+    options = [token for token in arguments if _keeps_remapping_off(token)]
     if options:
         why = f"the kernel was started with {' '.join(options)}"
         remedy = f"take {' '.join(options)} off the kernel command line, then boot again"
@@ -91,10 +97,3 @@ def _allows_unsafe(token: str) -> bool:
     """Tell whether an argument lets VFIO, once it is loaded, do without interrupt remapping."""
     name, _equals, value = token.partition("=")
     return name.replace("-", "_") in _UNSAFE_OPTIONS and value.lower() in _TRUE
-
-
-def _turned_off(command_line: str, vendor: str | None) -> list[str]:
-    """Return the arguments that keep the kernel from turning the IOMMU on."""
-    last = {token.partition("=")[0]: token for token in command_line.split()}
-    switches = _SWITCHES.get(vendor or "", ("intel_iommu", "amd_iommu", "iommu"))
-    return [last[name] for name in switches if last.get(name) == f"{name}=off"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._boot.cmdline import running
 from .._iommu.groups import read_iommu
 from .._iommu.problems import iommu_problems
 from .._pci.function import read_functions
@@ -187,5 +188,4 @@ def _problems(state: State) -> list[Problem]:
 def _host_problems(host: Host, pfs: tuple[Pf, ...]) -> list[Problem]:
     if all(pf.function.iommu_group is not None for pf in pfs):
         return []
-    command_line = host.attribute("/proc/cmdline") or ""
-    return iommu_problems(read_iommu(host), cpu_vendor=None, command_line=command_line)
+    return iommu_problems(read_iommu(host), cpu_vendor=None, arguments=running(host).plain)

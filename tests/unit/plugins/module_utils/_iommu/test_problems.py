@@ -29,7 +29,7 @@ def iommu(
 
 def test_an_active_one_is_no_problem() -> None:
     found = iommu("intel", ("dmar0",), GROUPS)
-    assert iommu_problems(found, cpu_vendor="intel", command_line="intel_iommu=off") == []
+    assert iommu_problems(found, cpu_vendor="intel", arguments=["intel_iommu=off"]) == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_an_active_one_is_no_problem() -> None:
     ],
 )
 def test_causes(announced: str | None, cpu: str | None, line: str, why: str, remedy: str) -> None:
-    (problem,) = iommu_problems(iommu(announced), cpu_vendor=cpu, command_line=line)
+    (problem,) = iommu_problems(iommu(announced), cpu_vendor=cpu, arguments=line.split())
     assert problem.what.startswith("no working IOMMU")
     assert why in problem.why
     assert remedy in problem.remedy
@@ -67,7 +67,7 @@ def test_no_text_says_none(
     announced: str | None, units: tuple[str, ...], groups: tuple[IommuGroup, ...]
 ) -> None:
     found = iommu(announced, units, groups)
-    for problem in iommu_problems(found, cpu_vendor=None, command_line=""):
+    for problem in iommu_problems(found, cpu_vendor=None, arguments=[]):
         assert "None" not in " ".join(problem.as_result().values())
 
 
@@ -83,7 +83,7 @@ def test_no_text_says_none(
 )
 def test_interrupts_that_are_not_remapped(line: str, why: str, remedy: str) -> None:
     found = replace(iommu("intel", ("dmar0",), GROUPS), interrupt_remapping=False)
-    (problem,) = iommu_problems(found, cpu_vendor="intel", command_line=line)
+    (problem,) = iommu_problems(found, cpu_vendor="intel", arguments=line.split())
     assert problem.check == "iommu"
     assert problem.what.startswith("interrupts are not remapped")
     assert why in problem.why
@@ -93,14 +93,14 @@ def test_interrupts_that_are_not_remapped(line: str, why: str, remedy: str) -> N
 @pytest.mark.parametrize("remapped", [True, None])
 def test_remapped_interrupts_and_those_not_told_are_no_problem(*, remapped: bool | None) -> None:
     found = replace(iommu("arm", ("smmu3",), GROUPS), interrupt_remapping=remapped)
-    assert iommu_problems(found, cpu_vendor="arm", command_line="intremap=off") == []
+    assert iommu_problems(found, cpu_vendor="arm", arguments=["intremap=off"]) == []
 
 
 def test_an_operator_may_do_without_remapping() -> None:
     found = replace(
         iommu("intel", ("dmar0",), GROUPS), interrupt_remapping=False, unsafe_interrupts=True
     )
-    assert iommu_problems(found, cpu_vendor="intel", command_line="") == []
+    assert iommu_problems(found, cpu_vendor="intel", arguments=[]) == []
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_an_operator_may_do_without_remapping() -> None:
 )
 def test_vfio_may_not_be_loaded_yet(line: str, problems: int) -> None:
     found = replace(iommu("intel", ("dmar0",), GROUPS), interrupt_remapping=False)
-    assert len(iommu_problems(found, cpu_vendor="intel", command_line=line)) == problems
+    assert len(iommu_problems(found, cpu_vendor="intel", arguments=line.split())) == problems
 
 
 def test_without_an_iommu_that_is_the_only_problem() -> None:
     found = replace(iommu("intel"), interrupt_remapping=False)
-    (problem,) = iommu_problems(found, cpu_vendor="intel", command_line="")
+    (problem,) = iommu_problems(found, cpu_vendor="intel", arguments=[])
     assert problem.what.startswith("no working IOMMU")
 
 

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kernel command line: whole arguments, every byte between them kept.
+
+It is split as the kernel does it (C(next_arg) in Linux C(lib/cmdline.c)): at white space outside
+of double quotes, without escapes, and the kernel's part ends at C(--).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import InputError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .._host import Host
+
+_PIECES = re.compile(r'(?:"[^"]*(?:"|\Z)|[^\s"])+|\s+', re.ASCII)
+_END = "--"
+# Through a boot loader's configuration and its own shell: nothing that one of them would expand.
+_ALLOWED = re.compile(r'(?:[A-Za-z0-9_.,:/@%+=~-]|"[A-Za-z0-9_.,:/@%+=~ -]*")+', re.ASCII)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a command line, as it is written there."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str, *, option: str) -> Argument:
+        """Parse one that an operator asks for.
+
+        Raises:
+            InputError: when it is not one argument, or a boot loader would change it.
+        """
+        argument = cls(text)
+        if not _ALLOWED.fullmatch(text) or text == _END or not argument.name:
+            accepted = (
+                "one argument of the kernel each, such as name or name=value, of letters, digits "
+                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps"
+            )
+            raise InputError(option, text, accepted)
+        return argument
+
+    @property
+    def plain(self) -> str:
+        """The argument without quotes: C(a="b c") and C("a=b c") are the same to the kernel."""
+        return self.text.replace('"', "")
+
+    @property
+    def name(self) -> str:
+        """The name, with underscores where the kernel takes dashes for the same."""
+        return self.plain.partition("=")[0].replace("-", "_")
+
+    @property
+    def value(self) -> str | None:
+        """The value, None without an equals sign."""
+        _name, equals, value = self.plain.partition("=")
+        return value if equals else None
+
+    def same(self, other: Argument) -> bool:
+        """Tell whether both say the same to the kernel."""
+        return (self.name, self.value) == (other.name, other.value)
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return self.text
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command line; C(str) gives back what was parsed, to the byte.
+
+    Args:
+        pieces: arguments and the white space between them, in turn.
+    """
+
+    pieces: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> CommandLine:
+        """Parse a line; every text is one."""
+        return cls(tuple(_PIECES.findall(text)))
+
+    def __str__(self) -> str:
+        """Return the line."""
+        return "".join(self.pieces)
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """What the kernel takes: the arguments before C(--)."""
+        return tuple(Argument(self.pieces[index]) for index in _places(self.pieces))
+
+    @property
+    def plain(self) -> list[str]:
+        """What the kernel takes, each argument without quotes."""
+        return [argument.plain for argument in self.arguments]
+
+    def with_arguments(self, arguments: Iterable[Argument]) -> CommandLine:
+        """Return the line with arguments after the last one that the kernel takes."""
+        pieces = list(self.pieces)
+        for argument in arguments:
+            pieces = _with(pieces, argument.text)
+        return CommandLine(tuple(pieces))
+
+    def edited(self, edit: Callable[[Argument], str | None]) -> CommandLine:
+        """Return the line with each argument as C(edit) gives it; None takes it out."""
+        pieces = list(self.pieces)
+        for index in reversed(_places(pieces)):
+            text = edit(Argument(pieces[index]))
+            if text is None:
+                _take_out(pieces, index)
+            else:
+                pieces[index] = text
+        return CommandLine(tuple(pieces))
+
+    def without(self, unwanted: Sequence[Argument]) -> CommandLine:
+        """Return the line without these arguments: as often as they are named, from the end on."""
+        left = [argument.text for argument in unwanted]
+        pieces = list(self.pieces)
+        for index in reversed(_places(pieces)):
+            if pieces[index] in left:
+                left.remove(pieces[index])
+                _take_out(pieces, index)
+        return CommandLine(tuple(pieces))
+
+
+def running(host: Host) -> CommandLine:
+    """Return what the running kernel was started with."""
+    return CommandLine.parse(host.attribute("/proc/cmdline") or "")
+
+
+def _places(pieces: Sequence[str]) -> list[int]:
+    """Return where the arguments before C(--) stand."""
+    places = []
+    for index, piece in enumerate(pieces):
+        if piece.replace('"', "") == _END:
+            break
+        if not piece[0].isspace():
+            places.append(index)
+    return places
+
+
+def _with(pieces: list[str], argument: str) -> list[str]:
+    """Insert an argument before C(--) and before a quote without an end, which takes all after."""
+    places = [index for index in _places(pieces) if pieces[index].count('"') % 2 == 0]
+    if places:
+        behind = places[-1] + 1
+        return [*pieces[:behind], " ", argument, *pieces[behind:]]
+    first = next((index for index, piece in enumerate(pieces) if not piece[0].isspace()), None)
+    if first is None:
+        return [argument, *pieces]
+    return [*pieces[:first], argument, " ", *pieces[first:]]
+
+
+def _take_out(pieces: list[str], index: int) -> None:
+    """Remove an argument such that one that was inserted leaves the line as it was."""
+    arguments = [place for place, piece in enumerate(pieces) if not piece[0].isspace()]
+    if arguments[0] != index:
+        del pieces[index - 1 : index + 1]
+    elif len(arguments) > 1:
+        del pieces[index : index + 2]
+    else:
+        del pieces[index]
