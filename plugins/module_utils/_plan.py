@@ -169,7 +169,19 @@ class Marker:
         _put(host, self.path, None, 0o644)
 
 
-Change = t.Union[FileChange, AttributeWrite, Command, Marker]
+@dataclass(frozen=True)
+class Foretold:
+    """What a command of the plan makes of a file: shown in the diff, and left to the command."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+    def apply(self, host: Host) -> None:
+        """Do nothing: the command does it."""
+
+
+Change = t.Union[FileChange, AttributeWrite, Command, Marker, Foretold]
 
 
 @dataclass(frozen=True)
@@ -218,7 +230,7 @@ class Plan:
                 "after": _decoded(change.after),
             }
             for change in self.changes
-            if isinstance(change, FileChange) and change.shown
+            if isinstance(change, Foretold) or (isinstance(change, FileChange) and change.shown)
         )
         return entries
 

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all boot loaders have in common: entries, files that keep command lines, a tool."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._plan import Change, Command, FileChange, Foretold
+from .linefile import Delta, delta_of, taken_back
+from .record import BootRecord
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .cmdline import CommandLine
+    from .linefile import LineFile
+    from .wanted import Wanted
+
+Tool = t.Callable[[Delta], "tuple[Command, ...]"]
+
+
+def no_tool(delta: Delta) -> tuple[Command, ...]:
+    """Run nothing: the files are all there is."""
+    del delta
+    return ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One boot entry.
+
+    Args:
+        id: what the boot loader calls it.
+        path: the file that has its command line; None where only the loader's tool tells.
+    """
+
+    id: str
+    path: str | None
+    line: CommandLine
+
+
+@dataclass(frozen=True)
+class Overriding:
+    """A place in a file that would win over the wanted arguments, and what is done about it."""
+
+    file: str
+    line: int
+    action: str
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What is to be done to a boot loader.
+
+    Args:
+        changes: in the order in which they are made.
+        rewritten: files that the tool writes anew.
+        record: what is to be remembered of it.
+    """
+
+    changes: tuple[Change, ...]
+    rewritten: tuple[str, ...]
+    overridden_by: tuple[Overriding, ...]
+    record: BootRecord
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A boot loader as it stands on a host.
+
+    Args:
+        name: as the option C(bootloader) has it.
+        reason: what on the host tells that it is this one.
+        entries: what it boots.
+        files: what we write.
+        tool_files: what its tool writes, and we read.
+        tool: the commands that take a change into effect: given what is to be added to the
+            entries and taken out of them, or nothing where a file of ours has changed.
+        output: the file that the tool makes of others, None without one.
+    """
+
+    name: str
+    reason: str
+    entries: tuple[Entry, ...]
+    files: tuple[LineFile, ...] = ()
+    tool_files: tuple[LineFile, ...] = ()
+    tool: Callable[[Delta], tuple[Command, ...]] = no_tool
+    output: str | None = None
+
+    def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
+        """Decide what every entry, and what new kernels inherit from, is to get."""
+        standing = record is not None and record.standing
+        new = record if record is not None and standing else BootRecord()
+        changes: list[Change] = []
+        for file in self.files:
+            made = file.settled(wanted)
+            changes += file.change_to(made)
+            new = _remembered(new, file, made)
+        told = [line for file in self.tool_files for line in _foretold(file, wanted)]
+        for file in self.tool_files:
+            new = _remembered(new, file, file.settled(wanted))
+        lacking = self._delta(wanted)
+        commands = self.tool(lacking) if changes or lacking else ()
+        return Steps(
+            changes=(*changes, *told, *commands),
+            rewritten=self._rewritten(commands),
+            overridden_by=(),
+            record=replace(new, delta=new.delta.and_also(lacking)),
+        )
+
+    def absent(self, record: BootRecord) -> Steps:
+        """Decide how to take back what was done."""
+        changes = [
+            change
+            for file in self.files
+            for change in file.change_to(
+                taken_back(file, record.files.get(file.path), record.delta)
+            )
+        ]
+        back = self._way_back(record.delta)
+        commands = self.tool(back) if changes or back else ()
+        restored = [
+            FileChange(file.path, file.content, content)
+            for file in self.tool_files
+            for content in [taken_back(file, record.files.get(file.path), record.delta)]
+            if content != file.content
+        ]
+        return Steps(
+            changes=(*changes, *commands, *restored),
+            rewritten=self._rewritten(commands),
+            overridden_by=(),
+            record=replace(record, standing=False),
+        )
+
+    def entries_with(self, wanted: Wanted) -> tuple[Entry, ...]:
+        """Return the entries as they are after C(present)."""
+        return tuple(replace(entry, line=wanted.settled(entry.line)) for entry in self.entries)
+
+    def entries_without(self, record: BootRecord) -> tuple[Entry, ...]:
+        """Return the entries as they are after C(absent)."""
+        return tuple(
+            replace(entry, line=record.delta.taken_back(entry.line)) for entry in self.entries
+        )
+
+    def _delta(self, wanted: Wanted) -> Delta:
+        delta = Delta()
+        for entry in self.entries:
+            delta = delta.and_also(Delta.between(entry.line, wanted.settled(entry.line)))
+        return delta
+
+    def _way_back(self, done: Delta) -> Delta:
+        """Return what the entries still have of what was added, and lack of what was taken out."""
+        delta = Delta()
+        for entry in self.entries:
+            delta = delta.and_also(Delta.between(entry.line, done.taken_back(entry.line)))
+        return delta
+
+    def _rewritten(self, commands: Iterable[Command]) -> tuple[str, ...]:
+        written = [file.path for file in self.tool_files]
+        if self.output is not None:
+            written.append(self.output)
+        return tuple(written) if commands else ()
+
+
+def _foretold(file: LineFile, wanted: Wanted) -> tuple[Foretold, ...]:
+    made = file.settled(wanted)
+    return () if made == file.content else (Foretold(file.path, file.content, made),)
+
+
+def _remembered(record: BootRecord, file: LineFile, made: bytes) -> BootRecord:
+    """Return the record with what is made of a file now.
+
+    What others changed since we last wrote it belongs to what is brought back.
+    """
+    earlier = record.files.get(file.path)
+    found = file.content
+    if earlier is not None:
+        found = taken_back(file, earlier, record.delta)
+    delta = delta_of(replace(file, content=found), replace(file, content=made))
+    return replace(record.with_file(file.path, found, made), delta=record.delta.and_also(delta))
