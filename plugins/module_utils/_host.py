@@ -130,6 +130,21 @@ class Host:
             return None
         return found.st_rdev if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else None
 
+    def modified(self, path: str) -> float | None:
+        """Return when a file was last changed, in seconds since 1970, None without one."""
+        try:
+            return os.stat(self.locate(path)).st_mtime
+        except (OSError, HostError):
+            return None
+
+    def free_bytes(self, path: str) -> int | None:
+        """Return how much root may still write to the file system of a folder, None without one."""
+        try:
+            found = os.statvfs(self.locate(path))
+        except (OSError, HostError):
+            return None
+        return found.f_bfree * found.f_frsize
+
     # -- reading ---------------------------------------------------------------------------
 
     def read_bytes(self, path: str) -> bytes | None:

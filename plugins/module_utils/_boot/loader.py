@@ -136,6 +136,10 @@ class Loader:
             record=replace(record, standing=False),
         )
 
+    def assumed(self, wanted: Wanted) -> BootRecord:
+        """Return what to take back where nothing is remembered: what would have been set."""
+        return BootRecord(delta=Delta(added=wanted.arguments))
+
     def entries_with(self, wanted: Wanted) -> tuple[Entry, ...]:
         """Return the entries as they are after C(present)."""
         return tuple(replace(entry, line=wanted.settled(entry.line)) for entry in self.entries)

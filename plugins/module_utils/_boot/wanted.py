@@ -82,6 +82,21 @@ class Wanted:
         """Tell whether a command line has all that is wanted and nothing that works against it."""
         return not self.missing(line) and not self.off(line)
 
+    def against(self, line: CommandLine, *, before: bool) -> tuple[Argument, ...]:
+        """Return the arguments of a line that win over the wanted ones, before or after them."""
+        return tuple(argument for argument in line.arguments if self._wins(argument, before=before))
+
+    def cleared(self, line: CommandLine, *, before: bool) -> CommandLine:
+        """Return a line that can stand before, or after, the wanted arguments."""
+
+        def edit(argument: Argument) -> str | None:
+            if not self._wins(argument, before=before):
+                return argument.text
+            left = without_off(argument.plain, self.vendor)
+            return None if left is None or self._wins(Argument(left), before=before) else left
+
+        return line.edited(edit)
+
     def settled(self, line: CommandLine) -> CommandLine:
         """Return a command line with what it lacks, and without what works against it."""
         off = self.off(line)
@@ -97,6 +112,11 @@ class Wanted:
             if argument.name not in names and argument not in self.arguments
         ]
         return replace(self, arguments=(*kept, *self.arguments))
+
+    def _wins(self, argument: Argument, *, before: bool) -> bool:
+        pair = [[argument], self.arguments] if before else [self.arguments, [argument]]
+        line = CommandLine(()).with_arguments(each for part in pair for each in part)
+        return not self.met(line)
 
     def _without_off(self, argument: Argument, off: tuple[Argument, ...]) -> str | None:
         if argument not in off:

@@ -11,11 +11,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .._boot.cmdline import CommandLine
+from .._iommu.vendors import cpu_vendor, first_cpu
 
 if t.TYPE_CHECKING:
     from .._host import Host
 
-_CPU_VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": "amd"}
 _VIRTUALIZATION_FLAGS = ("vmx", "svm")
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _LOCKDOWN = "/sys/kernel/security/lockdown"
@@ -90,13 +90,10 @@ class Service:
 
 def read_cpu(host: Host) -> Cpu:
     """Read the first processor of C(/proc/cpuinfo); Arm shows neither vendor nor flags."""
-    first = (host.read_text("/proc/cpuinfo") or "").split("\n\n", 1)[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    told = {key.strip(): value.strip() for key, _colon, value in pairs}
+    told = first_cpu(host)
     flags = told.get("flags", "").split()
-    vendor = "arm" if "CPU implementer" in told else _CPU_VENDORS.get(told.get("vendor_id", ""))
     return Cpu(
-        vendor=vendor,
+        vendor=cpu_vendor(told),
         model=told.get("model name"),
         virtualization=next((flag for flag in _VIRTUALIZATION_FLAGS if flag in flags), None),
     )
