@@ -42,7 +42,7 @@ _ID = ("$menuentry_id_option", "${menuentry_id_option}", "--id")
 _ENDS = ";{}\n"
 
 
-def grub_entries(host: Host, path: str) -> tuple[Entry, ...]:
+def read_grub_cfg(host: Host, path: str) -> tuple[Entry, ...]:
     """Return the Linux entries of a generated menu, none where there is no such file.
 
     Other systems that os-prober found, entries an operator wrote, memory tests and Xen are not

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.grub_cfg import (
-    grub_entries,
     parse_menu,
+    read_grub_cfg,
 )
 from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
 from hypothesis import given
@@ -120,19 +120,19 @@ def test_the_path_is_that_of_the_menu(tmp_path: Path) -> None:
     menu = tmp_path / "boot/grub2/grub.cfg"
     menu.parent.mkdir(parents=True)
     menu.write_text(DEBIAN)
-    found = grub_entries(Host(tmp_path), "/boot/grub2/grub.cfg")
+    found = read_grub_cfg(Host(tmp_path), "/boot/grub2/grub.cfg")
     assert {each.path for each in found} == {"/boot/grub2/grub.cfg"}
 
 
 def test_no_menu_has_no_entries(tmp_path: Path) -> None:
-    assert grub_entries(Host(tmp_path), PATH) == ()
+    assert read_grub_cfg(Host(tmp_path), PATH) == ()
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     menu = tmp_path / "boot/grub/grub.cfg"
     menu.parent.mkdir(parents=True)
     menu.write_bytes(b"menuentry 'caf\xe9' {\n linux /vmlinuz a=\xe9\n}\n")
-    assert [str(each.line) for each in grub_entries(Host(tmp_path), PATH)] == ["a=\udce9"]
+    assert [str(each.line) for each in read_grub_cfg(Host(tmp_path), PATH)] == ["a=\udce9"]
 
 
 def test_every_script_that_makes_linux_entries_counts() -> None:
