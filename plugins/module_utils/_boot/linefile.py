@@ -44,8 +44,8 @@ class LineFile:
         """Return the content with other command lines and every other byte as it is."""
         raise NotImplementedError
 
-    def settled(self, wanted: Wanted) -> bytes:
-        """Return the content with what its lines lack."""
+    def settled(self, wanted: Wanted) -> bytes | None:
+        """Return the content with what its lines lack; None where no file is needed."""
         lines = [wanted.settled(line) for line in self.lines()]
         if lines == [*self.lines()] and self.content is not None:
             return self.content

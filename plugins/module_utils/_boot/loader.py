@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._plan import Change, Command, FileChange, Foretold
+from .._plan import Change, Command, Foretold
 from .linefile import Delta, delta_of, taken_back
 from .record import BootRecord
 
@@ -122,13 +122,12 @@ class Loader:
             )
         ]
         back = self._way_back(record.delta)
+        restored: list[Change] = []
+        for file in self.tool_files:
+            content = taken_back(file, record.files.get(file.path), record.delta)
+            restored += file.change_to(content)
+            back = back.and_also(delta_of(file, replace(file, content=content)))
         commands = self.tool(back) if changes or back else ()
-        restored = [
-            FileChange(file.path, file.content, content)
-            for file in self.tool_files
-            for content in [taken_back(file, record.files.get(file.path), record.delta)]
-            if content != file.content
-        ]
         return Steps(
             changes=(*changes, *commands, *restored),
             rewritten=self._rewritten(commands),
@@ -154,6 +153,8 @@ class Loader:
         delta = Delta()
         for entry in self.entries:
             delta = delta.and_also(Delta.between(entry.line, wanted.settled(entry.line)))
+        for file in self.tool_files:
+            delta = delta.and_also(delta_of(file, replace(file, content=file.settled(wanted))))
         return delta
 
     def _way_back(self, done: Delta) -> Delta:
@@ -175,13 +176,15 @@ def _foretold(file: LineFile, wanted: Wanted) -> tuple[Foretold, ...]:
     return () if made == file.content else (Foretold(file.path, file.content, made),)
 
 
-def _remembered(record: BootRecord, file: LineFile, made: bytes) -> BootRecord:
+def _remembered(record: BootRecord, file: LineFile, made: bytes | None) -> BootRecord:
     """Return the record with what is made of a file now.
 
     What others changed since we last wrote it belongs to what is brought back.
     """
     earlier = record.files.get(file.path)
     found = file.content
+    if earlier is None and found is None and made is None:
+        return record
     if earlier is not None:
         found = taken_back(file, earlier, record.delta)
     delta = delta_of(replace(file, content=found), replace(file, content=made))
