@@ -137,11 +137,13 @@ class Command:
 
     Args:
         hint: the remedy where it fails.
+        known: whether an earlier run on the same tree has told of it, so that it is no change now.
     """
 
     arguments: tuple[str, ...]
     seconds: float = 60.0
     hint: str = ""
+    known: bool = False
 
     def apply(self, host: Host) -> None:
         """Run it; a status other than zero is an error."""
@@ -198,7 +200,7 @@ class Plan:
 
     def __bool__(self) -> bool:
         """Tell whether anything is to change; records alone do not count."""
-        return any(not isinstance(change, FileChange) or change.shown for change in self.changes)
+        return any(map(_counts, self.changes))
 
     def and_then(self, other: Plan) -> Plan:
         """Return this plan followed by another."""
@@ -307,6 +309,12 @@ def _after_failure(
         told.append(f"Already done and left as it is: {done}")
     message = ". ".join(told)
     return (message, error.number) if isinstance(error, HostError) else (message,)
+
+
+def _counts(change: Change) -> bool:
+    if isinstance(change, FileChange):
+        return change.shown
+    return not (isinstance(change, Foretold) or (isinstance(change, Command) and change.known))
 
 
 def _put(host: Host, path: str, content: bytes | None, mode: int) -> None:

@@ -139,6 +139,10 @@ iommu_active:
   description: Whether an IOMMU is on now and functions are in groups.
   returned: success
   type: bool
+announced:
+  description: Whose IOMMU the firmware announces by an ACPI table, V(null) without one.
+  returned: success
+  type: str
 entries:
   description: The boot entries after the run.
   returned: success
@@ -188,6 +192,17 @@ backup_files:
   returned: success
   type: list
   elements: path
+not_running:
+  description: The wanted arguments that are not in effect in the running kernel.
+  returned: success
+  type: list
+  elements: str
+rebooted_since:
+  description: >-
+    Whether the host was booted since the arguments were configured. Together with
+    RV(reboot_required), another reboot does not help.
+  returned: success
+  type: bool
 reboot_required:
   description:
     - Whether a wanted argument is configured and the running kernel was started without it, or in

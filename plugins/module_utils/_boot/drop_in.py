@@ -170,10 +170,10 @@ def _written(found: Evaluation, wanted: Wanted) -> tuple[str, Delta]:
     if default is not None and default.possible is None and wanted.arguments:
         # It comes after ours, and may take back what ours says.
         raise unknown_value(LINUX_DEFAULT, default, found)
-    before = {line: wanted.cleared(line, before=True) for line in _lines(found, LINUX)}
+    before = {CommandLine(()): CommandLine(())}
+    if found.variables.get(LINUX, _EMPTY).possible is not None:
+        before = {line: wanted.cleared(line, before=True) for line in _lines(found, LINUX)}
     after = {line: wanted.cleared(line, before=False) for line in _lines(found, LINUX_DEFAULT)}
-    if found.variables.get(LINUX, _EMPTY).possible is None:
-        before[CommandLine(())] = CommandLine(())
     lacking = dict.fromkeys(
         argument
         for linux, end in itertools.product(before.values(), after.values())
@@ -219,7 +219,7 @@ def _escaped(argument: Argument) -> str:
 def _takes_more(line: CommandLine) -> bool:
     """Tell whether what is appended to a line counts: not after C(--), nor an open quote."""
     probe = Argument("probe")
-    return str(line.with_arguments([probe])) == f"{line} {probe}".lstrip() or not line.pieces
+    return probe in CommandLine.parse(f"{line} {probe}").arguments
 
 
 def _is_met(found: Evaluation, wanted: Wanted, *, unknown_too: bool) -> bool:
@@ -286,6 +286,8 @@ def _origin(found: Evaluation, name: str, argument: Argument) -> Assignment | No
     for place in found.assignments:
         if place.name == name:
             texts = (CommandLine.parse(text) for text in place.value.possible or ())
-            there = any(argument in line.arguments for line in texts)
-            origin = (origin or place) if there else None
+            if any(argument in line.arguments for line in texts):
+                origin = origin or place
+            elif not place.conditional:
+                origin = None
     return origin

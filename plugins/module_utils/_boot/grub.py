@@ -16,7 +16,7 @@ import typing as t
 from .._errors import HostError
 from .._plan import Command
 from .drop_in import DropIn, DropInLoader, read_drop_in
-from .grub_cfg import read_grub_cfg
+from .grub_cfg import grub_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
 from .loader import Loader
 from .release import is_family
@@ -43,7 +43,7 @@ def observe(host: Host, *, reason: str) -> Loader:
     """Read GRUB's sources and the entries that it made of them last."""
     script = next((path for path in _SCRIPTS if host.exists(path)), None)
     output = next((path for path in _OUTPUTS if host.exists(path)), _OUTPUTS[0])
-    entries = read_grub_cfg(host, output)
+    entries = grub_entries(host, output)
     command = _command(host, script, output)
     content = host.read_bytes(output) or b""
     room = host.free_bytes(output.rpartition("/")[0])

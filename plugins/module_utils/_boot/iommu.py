@@ -14,7 +14,7 @@ from .._errors import InputError
 from .._iommu.groups import read_iommu
 from .._iommu.problems import firmware_setting
 from .._iommu.vendors import cpu_vendor, first_cpu
-from .._plan import FileChange, Foretold, Plan
+from .._plan import Command, FileChange, Foretold, Plan
 from .._undo import UndoRecord
 from .cmdline import Argument, CommandLine, running
 from .detect import read_loader
@@ -36,14 +36,18 @@ class State:
 
     Args:
         running: what the running kernel was started with, None for a tree that does not run.
+        boot: the kernel's id of this boot.
+        live: whether it is the running machine.
         stamps: when the files of the boot loader were last changed, by path.
     """
 
     wanted: Wanted
     iommu: Iommu
     running: CommandLine | None
+    boot: str | None
     loader: Loader
     undo: UndoRecord
+    live: bool
     stamps: dict[str, str]
     warnings: tuple[str, ...]
 
@@ -74,8 +78,10 @@ class IommuKernelArg:
             wanted=wanted,
             iommu=iommu,
             running=running(host) if host.exists("/proc/cmdline") else None,
+            boot=host.attribute("/proc/sys/kernel/random/boot_id"),
             loader=loader,
             undo=UndoRecord.read(host),
+            live=host.live,
             stamps=stamps,
             warnings=warnings,
         )
@@ -86,7 +92,10 @@ class IommuKernelArg:
         changes = Plan((*_backups(state, steps, wanted=self.options["backup"]), *steps.changes))
         name = state.loader.name
         if self.present:
-            record = with_record(state.undo, name, steps.record).change()
+            boot = state.boot if steps.changes else _boot_of(state)
+            record = with_record(state.undo, name, replace(steps.record, boot=boot)).change()
+            if not state.live and not record and not _file_changes(steps):
+                changes = _all_known(changes)
             # What was found is on disk before the first file changes.
             return replace(Plan(record).and_then(changes), warnings=state.warnings)
         left = self._left(state)
@@ -126,6 +135,7 @@ class IommuKernelArg:
             "arguments": [argument.text for argument in wanted.arguments],
             "running": [argument.text for argument in _arguments(after.running)],
             "iommu_active": after.iommu.active,
+            "announced": after.iommu.announced,
             "entries": [
                 {
                     "id": entry.id,
@@ -142,7 +152,9 @@ class IommuKernelArg:
             "bootloader_reason": after.loader.reason,
             "files": _files(steps),
             "backup_files": [backup.path for backup in backups],
+            "not_running": self._not_running(after),
             "reboot_required": self._reboot_required(after),
+            "rebooted_since": not steps.changes and before.boot not in (None, _boot_of(before)),
         }
 
     def _wanted(self, vendor: str | None) -> Wanted:
@@ -197,6 +209,12 @@ class IommuKernelArg:
         more = Delta.between(expected.line, found.line).added
         return tuple(each for each in more if each in _to_take_back(before).delta.added)
 
+    def _not_running(self, state: State) -> list[str]:
+        """Return what is wanted and not in effect in the running kernel."""
+        if state.running is None or not self.present:
+            return []
+        return [argument.text for argument in state.wanted.missing(state.running)]
+
     def _reboot_required(self, state: State) -> bool:
         """Tell whether what is configured differs from what the running kernel was given."""
         if state.running is None:
@@ -219,12 +237,31 @@ def _to_take_back(state: State) -> BootRecord:
     return record if record.standing else BootRecord(standing=False)
 
 
+def _boot_of(state: State) -> str | None:
+    """Return the boot during which the arguments were configured; this one if that is unknown."""
+    record = state.record
+    return record.boot or state.boot if record is not None and record.standing else state.boot
+
+
 def _arguments(line: CommandLine | None) -> tuple[Argument, ...]:
     return () if line is None else line.arguments
 
 
 def _of_names(line: CommandLine, names: set[str]) -> list[tuple[str, str | None]]:
     return [(each.name, each.value) for each in line.arguments if each.name in names]
+
+
+def _file_changes(steps: Steps) -> list[FileChange]:
+    return [change for change in steps.changes if isinstance(change, FileChange)]
+
+
+def _all_known(plan: Plan) -> Plan:
+    """Return a plan that an earlier run has made for the same tree: its commands still wait."""
+    changes = (
+        replace(change, known=True) if isinstance(change, Command) else change
+        for change in plan.changes
+    )
+    return replace(plan, changes=tuple(changes))
 
 
 def _files(steps: Steps) -> list[str]:

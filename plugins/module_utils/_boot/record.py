@@ -30,11 +30,13 @@ class BootRecord:
         files: by path, what was written.
         delta: what was added to and taken out of any line.
         standing: whether it is done, rather than taken back again.
+        boot: the kernel's id of the boot during which it was done last, None where it is not known.
     """
 
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     delta: Delta = field(default_factory=Delta)
     standing: bool = True
+    boot: str | None = None
 
     def with_file(self, path: str, found: bytes | None, made: bytes | None) -> BootRecord:
         """Return the record with what became of a file."""
@@ -47,14 +49,14 @@ def read_record(undo: UndoRecord, loader: str) -> BootRecord | None:
     if entry is None:
         return None
     try:
-        made = entry.made or {"files": {}, "added": []}
+        made = entry.made or {"files": {}, "added": [], "boot": None}
         files = {
             path: FileRecord(_encoded(content), _encoded(made["files"].get(path)))
             for path, content in entry.found["files"].items()
         }
         removed, added = entry.found["removed"], made["added"]
         delta = Delta(tuple(map(Argument, added)), tuple(map(Argument, removed)))
-        return BootRecord(files, delta, standing=entry.made is not None)
+        return BootRecord(files, delta, standing=entry.made is not None, boot=made["boot"])
     except (KeyError, TypeError, AttributeError) as error:
         message = (
             f"{UNDO_PATH}: {_MODULE}, {loader}: not as this release writes it ({error!r}); "
@@ -74,6 +76,7 @@ def with_record(undo: UndoRecord, loader: str, record: BootRecord | None) -> Und
     made = {
         "files": {path: _decoded(file.made) for path, file in record.files.items()},
         "added": [argument.text for argument in record.delta.added],
+        "boot": record.boot,
     }
     return undo.with_entry(_MODULE, loader, UndoEntry(found, made if record.standing else None))
 
