@@ -42,7 +42,7 @@ _ID = ("$menuentry_id_option", "${menuentry_id_option}", "--id")
 _ENDS = ";{}\n"
 
 
-def read_grub_cfg(host: Host, path: str) -> tuple[Entry, ...]:
+def grub_entries(host: Host, path: str) -> tuple[Entry, ...]:
     """Return the Linux entries of a generated menu, none where there is no such file.
 
     Other systems that os-prober found, entries an operator wrote, memory tests and Xen are not
@@ -153,8 +153,15 @@ def _entry_name(words: Sequence[str]) -> str | None:
 
 
 def _passed_on(word: str) -> str:
-    """Return a word as GRUB hands it to the kernel (C(grub_create_loader_cmdline))."""
-    return f'"{word}"' if " " in word else word
+    """Return a word as the kernel gets it, with blanks between quotes.
+
+    GRUB puts the whole word between them (C(grub_create_loader_cmdline)); to the kernel the value
+    alone is the same, and that is how it is written elsewhere.
+    """
+    name, equals, value = word.partition("=")
+    if " " not in word:
+        return word
+    return f'{name}="{value}"' if equals and " " not in name else f'"{word}"'
 
 
 def _apart(names: Sequence[str]) -> list[str]:

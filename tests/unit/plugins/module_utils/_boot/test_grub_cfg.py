@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.grub_cfg import (
+    grub_entries,
     parse_menu,
-    read_grub_cfg,
 )
 from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
 from hypothesis import given
@@ -120,19 +120,19 @@ def test_the_path_is_that_of_the_menu(tmp_path: Path) -> None:
     menu = tmp_path / "boot/grub2/grub.cfg"
     menu.parent.mkdir(parents=True)
     menu.write_text(DEBIAN)
-    found = read_grub_cfg(Host(tmp_path), "/boot/grub2/grub.cfg")
+    found = grub_entries(Host(tmp_path), "/boot/grub2/grub.cfg")
     assert {each.path for each in found} == {"/boot/grub2/grub.cfg"}
 
 
 def test_no_menu_has_no_entries(tmp_path: Path) -> None:
-    assert read_grub_cfg(Host(tmp_path), PATH) == ()
+    assert grub_entries(Host(tmp_path), PATH) == ()
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     menu = tmp_path / "boot/grub/grub.cfg"
     menu.parent.mkdir(parents=True)
     menu.write_bytes(b"menuentry 'caf\xe9' {\n linux /vmlinuz a=\xe9\n}\n")
-    assert [str(each.line) for each in read_grub_cfg(Host(tmp_path), PATH)] == ["a=\udce9"]
+    assert [str(each.line) for each in grub_entries(Host(tmp_path), PATH)] == ["a=\udce9"]
 
 
 def test_every_script_that_makes_linux_entries_counts() -> None:
@@ -221,7 +221,7 @@ def test_the_same_id_again_is_numbered() -> None:
 )
 def test_quotes_of_grub_are_undone(written: str) -> None:
     line = parse_menu(entry(f"linux /vmlinuz a {written} b"), PATH)[0].line
-    assert line.plain == ["a", "dyndbg=file x +p", "b"]
+    assert str(line) == 'a dyndbg="file x +p" b'
 
 
 @pytest.mark.parametrize(
@@ -239,11 +239,16 @@ def test_quotes_of_grub_are_undone(written: str) -> None:
         ("a ; b", ["a"]),
         ("a\tb\r", ["a", "b"]),
         ("a '' b", ["a", "b"]),
+        ("'a b' 'c d=e' x", ["a b", "c d=e", "x"]),
         ("vfio-pci.ids=8086:37c8,8086:37c9 -- x", ["vfio-pci.ids=8086:37c8,8086:37c9"]),
     ],
 )
 def test_words(written: str, plain: list[str]) -> None:
     assert parse_menu(entry(f"linux /vmlinuz {written}"), PATH)[0].line.plain == plain
+
+
+def test_a_word_that_is_no_argument_keeps_its_blanks() -> None:
+    assert lines_of(entry("linux /vmlinuz 'a b=c'")) == ['"a b=c"']
 
 
 def test_a_quote_without_an_end_takes_the_rest() -> None:
