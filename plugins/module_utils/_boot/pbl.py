@@ -39,6 +39,7 @@ _TYPE = re.compile(r"""^LOADER_TYPE=["']?([\w-]+)""", re.MULTILINE)
 _TYPES = ("grub2", "grub2-efi")
 _LINE = re.compile(rf"^{LINUX_DEFAULT}=.*$", re.MULTILINE)
 _PLAIN = re.compile(rf'{LINUX_DEFAULT}="[^"\\$`]*"[ \t]*')
+_WHOLE = re.compile(r"""\w+=(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])*(?:\s.*)?""")
 # grub2-mkconfig asks every disk for other systems.
 _SECONDS = 900.0
 _BY_HAND = (
@@ -154,8 +155,7 @@ def _unwritable(default: PblDefault) -> Iterator[str]:
     if not found:
         yield f"{GRUB_DEFAULT}: no line begins with {LINUX_DEFAULT}=, and pbl changes no other"
     for line in found:
-        quotes = len(re.findall(r'(?<!\\)"', line))
-        if line.endswith("\\") or quotes % 2 or line.count("'") % 2:
+        if not _WHOLE.fullmatch(line):
             yield f"{GRUB_DEFAULT}: {LINUX_DEFAULT} goes over several lines, of which pbl knows one"
 
 
