@@ -11,6 +11,7 @@ so that the default one alone is looked at. Images that bootc builds have files 
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from .._errors import HostError, RefusedError
 from .._plan import Command
@@ -21,6 +22,7 @@ from .loader import Entry, Loader
 
 if t.TYPE_CHECKING:
     from .._host import Host
+    from .cmdline import Argument
     from .entries import BlsEntry
     from .linefile import Delta
 
@@ -97,17 +99,16 @@ def _arguments(line: CommandLine, delta: Delta) -> list[str]:
     """Return the options that make a change.
 
     C(--append-if-missing) of the releases 2023.5 to 2023.12 adds nothing where any value of the
-    same name stands (coreos/rpm-ostree#4718).
+    same name stands (coreos/rpm-ostree#4718), and every release does C(--append) first.
     """
-    names = {_name(argument.text) for argument in line.arguments}
+    names = Counter(_name(argument) for argument in (*line.arguments, *delta.added))
     options = []
     for argument in map(carried, delta.added):
-        name = _name(argument.text)
-        options.append(f"--append{'' if name in names else '-if-missing'}={argument}")
-        names.add(name)
+        alone = names[_name(argument)] == 1
+        options.append(f"--append{'-if-missing' if alone else ''}={argument}")
     return [*options, *(f"--delete-if-present={carried(argument)}" for argument in delta.removed)]
 
 
-def _name(argument: str) -> str:
+def _name(argument: Argument) -> str:
     """Return the name as ostree compares it: by its bytes."""
-    return argument.partition("=")[0]
+    return argument.text.partition("=")[0]

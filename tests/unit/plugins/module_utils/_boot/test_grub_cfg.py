@@ -272,7 +272,7 @@ def test_every_mixture_of_its_words_is_a_menu(words: list[str]) -> None:
 
 @given(
     st.lists(
-        st.text(st.characters(blacklist_characters="\"'\\\n\r", blacklist_categories=["C"]))
+        st.text(st.characters(exclude_characters="\"'\\\n\r", exclude_categories=["C"]))
         .filter(lambda text: text.split() == text.split(" "))
         .filter(bool),
         min_size=1,
