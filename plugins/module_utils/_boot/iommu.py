@@ -100,7 +100,7 @@ class IommuKernelArg:
             return replace(Plan(record).and_then(changes), warnings=state.warnings)
         left = self._left(state)
         undo = with_record(state.undo, name, steps.record if left else None)
-        warnings = ()
+        warnings: tuple[str, ...] = ()
         if changes and state.record is None:
             what = " ".join(map(str, state.wanted.arguments))
             warnings = (f"no record of what was there before; {what} taken out wherever it stood",)

@@ -68,7 +68,7 @@ def test_taken_back_is_what_was_found(content: bytes) -> None:
 def test_what_others_added_since_stays(content: bytes, word: str) -> None:
     found = plain(content + b"\nlast")
     made = found.settled(INTEL)
-    now = plain(made + b" " + word.encode())
+    now = plain((made or b"") + b" " + word.encode())
     back = taken_back(now, FileRecord(found.content, made), Delta())
     kept = [sorted(map(str, line.arguments)) for line in plain(back).lines()]
     before = [sorted(map(str, line.arguments)) for line in found.lines()]
