@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from .._errors import HwaccelError, RefusedError
+from .._iommu.switches import switched_off
 from .._plan import Command
 from .cmdline import Argument, CommandLine
 from .entries import read_entries
@@ -31,8 +32,8 @@ if t.TYPE_CHECKING:
 CONFIGURATION = "/etc/kernelstub/configuration"
 _ESP = "/boot/efi"
 _CURRENT, _OLD = "-current", "-oldkern"
-# Their order says which size which number belongs to.
-_ORDERED = frozenset({"default_hugepagesz", "hugepages", "hugepagesz"})
+# What they say depends on what stands before, of other names too.
+_ORDERED = frozenset({"default_hugepagesz", "hugepages", "hugepagesz", "iommu.passthrough"})
 # It copies kernels to the EFI system partition.
 _SECONDS = 300.0
 
@@ -144,14 +145,23 @@ def _entries(host: Host, folder: str) -> list[BlsEntry]:
 def _options(there: Sequence[str], delta: Delta) -> list[tuple[str, list[str]]]:
     """Return the options of the commands that make a change, each with what it takes.
 
-    C(-d) leaves the others in any order, for it takes the difference of two sets; where their
-    order matters all of them are given anew instead.
+    C(-a) adds nothing that stands anywhere already. C(-d) leaves the others in any order, for it
+    takes the difference of two sets: it serves where their order does not matter, and where the
+    files as they were are put back behind it.
     """
     added, removed = ([_carried(each) for each in part] for part in (delta.added, delta.removed))
     kept = [text for text in there if text not in removed]
-    if removed and _ordered(kept) and '"' not in "".join(kept):
-        return [("-o", [*kept, *(text for text in added if text not in kept)])]
+    lost = [text for text in added if text in kept and not _last(kept, text)]
+    anew = removed and (added or _ordered(kept) or switched_off(removed, None))
+    if (lost or anew) and '"' not in "".join(kept):
+        return [("-o", [*kept, *(text for text in added if text in lost or text not in kept)])]
     return [("-a", added), ("-d", removed)]
+
+
+def _last(texts: Sequence[str], text: str) -> bool:
+    """Tell whether no other value of an option's name comes after it."""
+    name = Argument(text).name
+    return [each for each in texts if Argument(each).name == name][-1:] == [text]
 
 
 def _ordered(texts: Sequence[str]) -> bool:
