@@ -33,20 +33,25 @@ class Bls:
 
     Args:
         inherited: what the entries of new kernels are made from.
-        grubenv: the environment block, where entries take their arguments from it.
+        block: GRUB's environment block.
         zipl: whether the machine boots from what zipl writes down, rather than by GRUB.
     """
 
     entries: tuple[BlsEntry, ...]
     inherited: tuple[LineFile, ...]
-    grubenv: tuple[Grubenv, ...]
+    block: Grubenv
     zipl: bool
+
+    @property
+    def grubenv(self) -> tuple[Grubenv, ...]:
+        """The environment block, where entries take their arguments from it."""
+        return used_grubenv(self.block, self.entries)
 
 
 def read_bls(host: Host) -> Bls:
     """Read the entries and what belongs to them."""
     zipl = any(map(host.exists, _ZIPL))
-    grub, grubenv = read_grub(host)
+    grub, block = read_grub(host)
     entries = read_entries(host, ENTRIES, None if zipl else grub)
     latest = newest(entries)
     # New kernels of RHEL 8 get $kernelopts again, and no file to start from.
@@ -57,7 +62,7 @@ def read_bls(host: Host) -> Bls:
     default = host.read_bytes(GRUB_DEFAULT)
     if default is not None:
         inherited.append(GrubDefault(GRUB_DEFAULT, default, Dialect.BASH))
-    return Bls(entries, tuple(inherited), used_grubenv(grubenv, entries), zipl)
+    return Bls(entries, tuple(inherited), block, zipl)
 
 
 def run_zipl(delta: Delta) -> tuple[Command, ...]:
