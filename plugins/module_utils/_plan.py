@@ -28,6 +28,13 @@ _HINTS = {
     errno.ENODEV: "the device is gone",
 }
 
+_FILE_HINTS = {
+    errno.EACCES: "become root on the host (become: true)",
+    errno.EPERM: "the file or its folder may be immutable (see lsattr), or this is a container",
+    errno.EROFS: "the file system is mounted read-only: remount it, or build the change into its image",
+    errno.ENOSPC: "no space is left on the file system: make room and run again",
+    errno.EDQUOT: "the quota of the file system is used up: make room and run again",
+}
 
 _BLOCKED = (
     "most often for a guest that holds a VF: see who does (module accelerator_info), let it go, "
@@ -51,7 +58,13 @@ class FileChange:
 
     def apply(self, host: Host) -> None:
         """Write the new content in one step, or remove the file."""
-        _put(host, self.path, self.after, self.mode)
+        try:
+            _put(host, self.path, self.after, self.mode)
+        except HostError as error:
+            hint = _FILE_HINTS.get(error.number)
+            if hint is None:
+                raise
+            raise type(error)(f"{error}; {hint}", error.number) from error
 
     def revert(self, host: Host) -> None:
         """Put back what was there before."""
