@@ -69,10 +69,11 @@ def _running(host: Host) -> Entry:
     """Ask for the default deployment: its entry is written when the host goes down."""
     if not host.exists(_TOOL):
         raise RefusedError(
-            f'ostree started this system, and {_TOOL} is not there. By hand: put kargs = ["…"] '
-            f"into a file of {FOLDER} where the image is built, and switch to it with bootc "
-            "upgrade; or add the arguments to the options of the entries in "
-            f"{ENTRIES}, which bootc keeps"
+            f"ostree started this system, and {_TOOL} is not there. By hand: put kargs = […] "
+            f"into a file of {FOLDER} where the image is built, and get it with bootc upgrade; or, "
+            "on this host alone, run bootc loader-entries set-options-for-source --source hwaccel "
+            f'--options "…" where bootc has it, else add to the options in {ENTRIES}, which '
+            "bootc keeps"
         )
     try:
         told = host.run([_TOOL.rpartition("/")[2], "kargs"], seconds=120.0)

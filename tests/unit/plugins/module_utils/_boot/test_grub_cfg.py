@@ -174,6 +174,11 @@ def test_a_kernel_outside_of_the_menu_is_no_entry() -> None:
     assert lines_of("linux /vmlinuz a\nsubmenu s {\n linux /vmlinuz b\n}\n") == []
 
 
+def test_a_kernel_after_an_entry_is_none_of_it() -> None:
+    text = entry("if true; then", "function f { true; }", "fi", "linux /vmlinuz a")
+    assert lines_of(text + "linux /vmlinuz b\n" + entry("linux /vmlinuz c")) == ["a", "c"]
+
+
 def test_a_kernel_without_arguments_has_an_empty_line() -> None:
     assert lines_of(entry("linux /vmlinuz")) == [""]
 
