@@ -157,6 +157,17 @@ class Host:
                 return None
             raise HostError.from_os("read", path, error.errno or 0) from error
 
+    def read_piece(self, path: str, offset: int, size: int) -> bytes:
+        """Return a part of a file, as much as there is of it; nothing where there is no file."""
+        try:
+            with open(self.locate(path), "rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError as error:
+            if error.errno in _GONE:
+                return b""
+            raise HostError.from_os("read", path, error.errno or 0) from error
+
     def read_text(self, path: str) -> str | None:
         """Return a text file's content, undecodable bytes kept, or None when it is not there."""
         content = self.read_bytes(path)

@@ -138,7 +138,7 @@ class GrubbyLoader(Loader):
         for file in (*self.files, *self.tool_files, *self.others):
             content = made.get(file.path, file.content)
             told = file.path in made or file not in self.tool_files
-            if content != file.content or (grubby and told):
+            if content != file.content or (self.live and grubby and told):
                 again = FileChange(file.path, file.content, content, shown=content != file.content)
                 files.setdefault(file.path, again)
         rest: list[Change] = [

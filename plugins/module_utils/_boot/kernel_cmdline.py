@@ -89,6 +89,10 @@ def read_kernel_cmdline(host: Host, newest: CommandLine | None) -> tuple[KernelC
         return (KernelCmdline(KERNEL_CMDLINE, content, start=vendor or b""),)
     if newest is None:
         return ()
-    texts = [each.text for each in newest.arguments if each.name not in _NOT_INHERITED]
-    start = " ".join(texts).encode("utf-8", "surrogateescape") + b"\n"
-    return (KernelCmdline(KERNEL_CMDLINE, None, start=start),)
+    return (KernelCmdline(KERNEL_CMDLINE, None, start=start_of(newest)),)
+
+
+def start_of(line: CommandLine) -> bytes:
+    """Return the content of a file that gives new kernels what one kernel has."""
+    texts = [each.text for each in line.arguments if each.name not in _NOT_INHERITED]
+    return " ".join(texts).encode("utf-8", "surrogateescape") + b"\n"

@@ -187,5 +187,7 @@ def _remembered(record: BootRecord, file: LineFile, made: bytes | None) -> BootR
         return record
     if earlier is not None:
         found = taken_back(file, earlier, record.delta)
-    delta = delta_of(replace(file, content=found), replace(file, content=made))
+    # A file that we made starts from what others say by now: all of it would seem to be ours.
+    source = file.content if found is None else found
+    delta = delta_of(replace(file, content=source), replace(file, content=made))
     return replace(record.with_file(file.path, found, made), delta=record.delta.and_also(delta))
