@@ -347,7 +347,10 @@ LINES = st.lists(WORDS, max_size=5, unique=True)
 
 
 @given(
-    LINES, LINES, st.lists(st.sampled_from(["a=1", "console=ttyS1"]), unique=True), st.booleans()
+    default=LINES,
+    linux=LINES,
+    extra=st.lists(st.sampled_from(["a=1", "console=ttyS1"]), unique=True),
+    old=st.booleans(),
 )
 def test_what_is_not_refused_is_done_and_taken_back(
     *, default: list[str], linux: list[str], extra: list[str], old: bool
