@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .shell_expand import Expander
-from .shell_tree import Assign, Opaque, Word
+from .shell_tree import Assign, Opaque, Parameter, Word
 from .shell_values import Text, Unknown, make_text
 
 if t.TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Declarations:
     def run(self, call: Call) -> list[World]:
         """Run export and its like where they are not the first word as it is written."""
         words = [word for word in call.node.words if isinstance(word, Word)]
+        if any(
+            isinstance(part, Parameter) and not part.quoted for word in words for part in word.parts
+        ):
+            # command export X=$Y: whether it is split is up to the version of the shell.
+            raise call.error(f"what {call.name} is given cannot be known")
         part = Opaque(call.unknown, quoted=True)
         word = Word((part,), words[0].start, words[-1].end, call.node.line)
         arguments = [_Argument(text, word, None) for text in call.arguments]
@@ -77,10 +82,11 @@ class Declarations:
         pieces = expander.pieces(word.word)
         text = make_text(piece.value for piece in pieces)
         # dash before 0.5.11 splits what export is given.
-        if not self._runner.bash and any(
+        splits = not self._runner.bash and any(
             piece.splits and isinstance(piece.value, str) and _SPLIT.search(piece.value)
             for piece in pieces
-        ):
+        )
+        if splits or expander.has_braces(word.word):
             text = (call.unknown,)
         return [_Argument(text, word.word, word)]
 

@@ -62,16 +62,21 @@ class Expander:
 
     def fields(self, word: Word) -> tuple[Text, ...] | None:
         """Expand a word into words, None when their number cannot be told."""
-        braces = self._shell.bash and any(
-            isinstance(part, Literal) and not part.quoted and "{" in part.text
-            for part in word.parts
-        )
-        pieces = self.pieces(word)
-        if braces and _BRACE_LIST.search("".join(str(piece.value) for piece in pieces)):
+        if self.has_braces(word):
+            self.touch(word)
             return None
+        pieces = self.pieces(word)
         if any(piece.splits for piece in pieces) and "IFS" in self._world.variables:
             return None
         return split_pieces(pieces)
+
+    def has_braces(self, word: Word) -> bool:
+        """Tell whether bash may make several words of one, as of C({a,b}) and C({1..3})."""
+        bare = "".join(
+            part.text if isinstance(part, Literal) and not part.quoted else " "
+            for part in word.parts
+        )
+        return self._shell.bash and _BRACE_LIST.search(bare) is not None
 
     def touch(self, word: Word) -> None:
         """Make unknown what expanding a word may assign, where it may not be expanded at all."""
@@ -207,6 +212,8 @@ def split_pieces(pieces: t.Iterable[Piece]) -> tuple[Text, ...] | None:
 def match_pattern(text: Text, pieces: t.Sequence[Piece]) -> bool | None:
     """Match a text against the pattern of a case, None when it cannot be told."""
     string = known_text(text)
+    if all(piece.value == "*" and not piece.quoted for piece in pieces):
+        return True
     if string is None or any(isinstance(piece.value, Unknown) for piece in pieces):
         return None
     expression = ""

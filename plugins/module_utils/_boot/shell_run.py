@@ -214,7 +214,9 @@ class Runner:
     ) -> list[World]:
         if not fields:
             return self._assigns(node, worlds, context)
-        name = None if fields[0] is None else known_text(fields[0])
+        first = node.words[0]
+        plain = first.plain if isinstance(first, tree.Word) else None
+        name = plain if fields[0] is None else known_text(fields[0])
         call = Call(node, name or "", fields[1:], worlds, context)
         if name in SPECIAL:
             return self._builtins.run(replace(call, worlds=self._assigns(node, worlds, context)))

@@ -6,45 +6,30 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from .shell_cursor import NAME, Cursor, assigned_by
+from .shell_simple import Simples
 from .shell_tree import (
     AndOr,
     Arithmetic,
-    Assign,
     Block,
     Case,
     DoubleBracket,
     Function,
-    HereDocument,
     If,
     Isolated,
-    Literal,
     Loop,
     Not,
-    Redirect,
-    Redirected,
-    Simple,
 )
-from .shell_words import META, Words
+from .shell_words import RAW_WORD, Words
 
 if t.TYPE_CHECKING:
     from .shell_tree import Command, Word
-    from .shell_values import Dialect, ShellError
+    from .shell_values import Dialect
 
-_RAW_WORD = re.compile(r"[^ \t\n;&|<>()]+")
-_REDIRECT = re.compile(r"([0-9]*)(<<-|<<|<&|<>|>>|>&|>\||<|>)")
-_REDIRECT_BASH = re.compile(r"(&>>|&>)|([0-9]*)(<<<|<<-|<<|<&|<>|>>|>&|>\||<(?!\()|>(?!\())")
-_NAMED_DESCRIPTOR = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}[<>]")
-_ASSIGN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(=)")
-_ASSIGN_BASH = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=)")
-_ELEMENT_BASH = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
 
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
-_DECLARERS = frozenset({"export", "readonly", "local"})
-_DECLARERS_BASH = _DECLARERS | {"declare", "typeset"}
 _UNFOLLOWED_BASH = frozenset({"coproc", "select", "time"})
 
 
@@ -64,7 +49,7 @@ class Parser:
         """Read from a place on."""
         self._cursor = cursor
         self._words = Words(cursor, self._skip_commands)
-        self._declarers = _DECLARERS_BASH if cursor.bash else _DECLARERS
+        self._simples = Simples(cursor, self._words, self._function)
 
     def file(self) -> Command:
         """Read everything."""
@@ -73,22 +58,15 @@ class Parser:
             raise cursor.error("a NUL character is not followed", cursor.text.index("\0"))
         block = self._list()
         if cursor.peek():
-            raise self._unexpected()
+            raise self._words.unexpected()
         return block
 
     def _skip_commands(self) -> None:
         self._list()
 
-    def _unexpected(self) -> ShellError:
-        cursor = self._cursor
-        match = cursor.match(_RAW_WORD)
-        what = match.group() if match else cursor.peek()
-        told = repr(what) if what.strip() else "the end of the line" if what else "the end"
-        return cursor.error(f"syntax error: {told} is not expected here")
-
     def _keyword(self) -> str:
         """Return the word that comes next as it is written."""
-        match = self._cursor.match(_RAW_WORD)
+        match = self._cursor.match(RAW_WORD)
         return match.group() if match else ""
 
     def _take(self, keyword: str) -> bool:
@@ -100,7 +78,7 @@ class Parser:
     def _expect(self, keyword: str) -> None:
         self._cursor.newlines()
         if not self._take(keyword):
-            raise self._unexpected()
+            raise self._words.unexpected()
 
     def _list(self, *, required: bool = False) -> Block:
         """Read commands up to what ends a list."""
@@ -111,7 +89,7 @@ class Parser:
             commands.append(self._list_item())
             cursor.newlines()
         if required and not commands:
-            raise self._unexpected()
+            raise self._words.unexpected()
         return Block(tuple(commands))
 
     def _list_ends(self) -> bool:
@@ -130,7 +108,7 @@ class Parser:
         if char == ";" and not cursor.text.startswith(";;", cursor.at):
             cursor.at += 1
         elif char != "\n" and not self._list_ends():
-            raise self._unexpected()
+            raise self._words.unexpected()
         return command
 
     def _and_or(self) -> Command:
@@ -164,9 +142,9 @@ class Parser:
         cursor.blanks()
         read = self._compound()
         if read is None:
-            return self._simple()
+            return self._simples.read()
         command = read()
-        return self._redirected(command, self._redirects())
+        return self._simples.redirected(command, self._simples.redirects())
 
     def _compound(self) -> t.Callable[[], Command] | None:
         """Return what reads the compound command that comes next, None when there is none."""
@@ -174,7 +152,7 @@ class Parser:
         if self._cursor.peek() == "(":
             return self._parenthesis
         if keyword in _CLOSERS or keyword in {"!", "in"}:
-            raise self._unexpected()
+            raise self._words.unexpected()
         readers = {
             "{": self._braces,
             "if": self._if,
@@ -265,23 +243,17 @@ class Parser:
         words: list[Word] = []
         cursor.blanks()
         while (char := cursor.peek()) and char not in "\n;":
-            words.append(self._filled_word())
+            words.append(self._words.filled())
             cursor.blanks()
         cursor.accept(";")
         return tuple(words)
-
-    def _filled_word(self) -> Word:
-        word = self._words.word()
-        if word.start == word.end:
-            raise self._unexpected()
-        return word
 
     def _case(self) -> Command:
         cursor = self._cursor
         start = cursor.at
         self._take("case")
         cursor.blanks()
-        word = self._filled_word()
+        word = self._words.filled()
         self._expect("in")
         cursor.newlines()
         clauses: list[tuple[tuple[Word, ...], Command]] = []
@@ -298,15 +270,15 @@ class Parser:
         patterns: list[Word] = []
         while not patterns or cursor.accept("|"):
             cursor.blanks()
-            patterns.append(self._filled_word())
+            patterns.append(self._words.filled())
             cursor.blanks()
         if not cursor.accept(")"):
-            raise self._unexpected()
+            raise self._words.unexpected()
         body = self._list()
         if cursor.text.startswith(";;&", cursor.at):
             raise cursor.error("a case that falls through is not followed")
         if not cursor.accept(";;") and self._keyword() != "esac":
-            raise self._unexpected()
+            raise self._words.unexpected()
         return tuple(patterns), body
 
     def _bracket(self) -> Command:
@@ -328,137 +300,15 @@ class Parser:
         start = cursor.at
         self._take("function")
         cursor.blanks()
-        name = self._filled_word().plain
+        name = self._words.filled().plain
         if name is None:
-            raise self._unexpected()
+            raise self._words.unexpected()
         cursor.blanks()
         if cursor.accept("(") and not cursor.accept(")"):
-            raise self._unexpected()
+            raise self._words.unexpected()
         return self._function(start, name)
 
     def _function(self, start: int, name: str) -> Command:
         cursor = self._cursor
         cursor.newlines()
         return Function(cursor.file, cursor.line(start), name, self._command())
-
-    def _simple(self) -> Command:
-        cursor = self._cursor
-        start = cursor.at
-        assigns: list[Assign] = []
-        words: list[Word | Assign] = []
-        redirects: list[Redirect] = []
-        while char := cursor.peek():
-            if redirect := self._redirect():
-                redirects.append(redirect)
-            elif char == "(" and len(words) == 1 and not assigns and not redirects:
-                return self._defined(start, words[0])
-            elif char in META and not cursor.text.startswith(("<(", ">("), cursor.at):
-                break
-            else:
-                self._simple_word(assigns, words)
-            cursor.blanks()
-        if not (assigns or words or redirects) or cursor.peek() == "(":
-            raise self._unexpected()
-        source = cursor.text[start : cursor.at].rstrip()
-        line = cursor.line(start)
-        simple = Simple(cursor.file, line, source, tuple(assigns), tuple(words))
-        return self._redirected(simple, redirects)
-
-    def _defined(self, start: int, word: Word | Assign) -> Command:
-        """Read C(name() command) after the name."""
-        cursor = self._cursor
-        cursor.accept("(")
-        cursor.blanks()
-        if not cursor.accept(")") or isinstance(word, Assign) or word.plain is None:
-            raise self._unexpected()
-        return self._function(start, word.plain)
-
-    def _simple_word(self, assigns: list[Assign], words: list[Word | Assign]) -> None:
-        assign = self._assign() if not words or self._declares(words[0]) else None
-        if assign is None:
-            words.append(self._checked_word())
-        elif words:
-            words.append(assign)
-        else:
-            assigns.append(assign)
-
-    def _declares(self, word: Word | Assign) -> bool:
-        return not isinstance(word, Assign) and word.plain in self._declarers
-
-    def _checked_word(self) -> Word:
-        """Read a word that is no assignment as far as can be seen."""
-        cursor = self._cursor
-        if cursor.bash and cursor.match(_NAMED_DESCRIPTOR):
-            raise cursor.error("a redirection that assigns a variable is not followed")
-        word = self._filled_word()
-        first = word.parts[0]
-        if (
-            isinstance(first, Literal)
-            and not first.quoted
-            and _ASSIGN_BASH.match(first.text)
-            and "\\\n" in cursor.text[word.start : word.end]
-            and not _ASSIGN_BASH.match(cursor.text, word.start)
-        ):
-            raise cursor.error("a name over several lines is not followed", word.start)
-        return word
-
-    def _assign(self) -> Assign | None:
-        cursor = self._cursor
-        if cursor.bash and cursor.match(_ELEMENT_BASH):
-            return self._element()
-        match = cursor.match(_ASSIGN_BASH if cursor.bash else _ASSIGN)
-        if match is None:
-            return None
-        line = cursor.line()
-        cursor.at = match.end()
-        if cursor.bash and cursor.peek() == "(":
-            word = self._words.array()
-        else:
-            word = self._words.word(value=True)
-        return Assign(match[1], match[2] == "+=", word, cursor.file, line)
-
-    def _element(self) -> Assign | None:
-        """Read bash's C(X[0]=value), after which nothing is known of the variable."""
-        cursor = self._cursor
-        match = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[[^\]\n]*\]\+?=").match(
-            cursor.text, cursor.at
-        )
-        if match is None:
-            return None
-        raise cursor.error(f"an element of the array {match[1]} is not followed")
-
-    def _redirects(self) -> list[Redirect]:
-        self._cursor.blanks()
-        redirects: list[Redirect] = []
-        while redirect := self._redirect():
-            redirects.append(redirect)
-            self._cursor.blanks()
-        return redirects
-
-    def _redirect(self) -> Redirect | None:
-        cursor = self._cursor
-        match = cursor.match(_REDIRECT_BASH if cursor.bash else _REDIRECT)
-        if match is None:
-            return None
-        cursor.at = match.end()
-        operator = match.group().lstrip("0123456789")
-        cursor.blanks()
-        word = self._filled_word()
-        if operator in {"<<", "<<-"}:
-            return Redirect(word, opens=False, document=self._document(operator, word))
-        opens = operator not in {"<<<", "<&", ">&"} or (
-            operator == ">&" and not (word.plain or "").strip("-").isdigit()
-        )
-        return Redirect(word, opens and word.plain != "/dev/null", None)
-
-    def _document(self, operator: str, word: Word) -> HereDocument:
-        if not word.static:
-            raise self._cursor.error("the end of a here-document has to be literal", word.start)
-        delimiter = "".join(part.text for part in word.parts if isinstance(part, Literal))
-        document = HereDocument(delimiter, word.plain is not None, operator == "<<-")
-        self._cursor.documents.append(document)
-        return document
-
-    @staticmethod
-    def _redirected(command: Command, redirects: list[Redirect]) -> Command:
-        return Redirected(command, tuple(redirects)) if redirects else command

@@ -19,9 +19,10 @@ from .shell_tree import Literal, Opaque, Parameter, Word
 if t.TYPE_CHECKING:
     from .shell_cursor import Cursor
     from .shell_tree import WordPart
-    from .shell_values import Unknown
+    from .shell_values import ShellError, Unknown
 
 META = " \t\n;&|<>()"
+RAW_WORD = re.compile(r"[^ \t\n;&|<>()]+")
 _NAME_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _SPECIAL = frozenset("@*#?-$!0123456789")
 _OPERATOR = re.compile(r":[-=+?]|[-=+?]|%%?|##?")
@@ -43,6 +44,21 @@ class Words:
         cursor.peek()
         start = cursor.at
         return self._ended(start, self._bare(META, tildes=":" if value else " "))
+
+    def filled(self) -> Word:
+        """Read a word that has to be there."""
+        word = self.word()
+        if word.start == word.end:
+            raise self.unexpected()
+        return word
+
+    def unexpected(self) -> ShellError:
+        """Make the error of what comes next."""
+        cursor = self._cursor
+        match = cursor.match(RAW_WORD)
+        what = match.group() if match else cursor.peek()
+        told = repr(what) if what.strip() else "the end of the line" if what else "the end"
+        return cursor.error(f"syntax error: {told} is not expected here")
 
     def bracket_word(self) -> Word:
         """Read a word of C([[ .. ]]), where blanks alone end one."""
@@ -194,7 +210,8 @@ class Words:
         if char == '"':
             self._double()
             # What is translated depends on the catalogs of the host.
-            return Opaque(cursor.unknown(start), quoted=True)
+            unknown = cursor.unknown(start)
+            return Opaque(unknown, quoted=True, sets=assigned_by(unknown.what), runs=True)
         cursor.at += 1
         first = cursor.at
         escapes = False
