@@ -83,6 +83,7 @@ def test_before_after_and_before_again(
     assert made["bootloader_reason"]
     assert made["pending_commands"] == tree["commands"]["present"]
     assert [entry["id"] for entry in made["entries"]] == tree["entries"]
+    assert made["overridden_by"] == tree.get("overridden_by", [])
     assert [argument for entry in made["entries"] for argument in entry["missing"]] == []
 
     again = run(run_module, tree)
