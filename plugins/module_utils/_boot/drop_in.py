@@ -79,7 +79,7 @@ class DropInLoader(Loader):
     def absent(self, record: BootRecord) -> Steps:
         """Decide to remove our file."""
         changes = self._changes("", None)
-        commands = self.tool(Delta()) if changes or self._way_back(record.delta) else ()
+        commands = self.tool(Delta()) if changes or self._way_back(record) else ()
         return Steps(
             changes=(*changes, *commands),
             rewritten=self._rewritten(commands),

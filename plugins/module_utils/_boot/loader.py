@@ -121,7 +121,7 @@ class Loader:
                 taken_back(file, record.files.get(file.path), record.delta)
             )
         ]
-        back = self._way_back(record.delta)
+        back = self._way_back(record)
         restored: list[Change] = []
         for file in self.tool_files:
             content = taken_back(file, record.files.get(file.path), record.delta)
@@ -146,8 +146,18 @@ class Loader:
     def entries_without(self, record: BootRecord) -> tuple[Entry, ...]:
         """Return the entries as they are after C(absent)."""
         return tuple(
-            replace(entry, line=record.delta.taken_back(entry.line)) for entry in self.entries
+            replace(entry, line=self._done_to(entry, record).taken_back(entry.line))
+            for entry in self.entries
         )
+
+    def _done_to(self, entry: Entry, record: BootRecord) -> Delta:
+        """Return what was done to an entry: by its own file, where that is remembered."""
+        for file in (*self.files, *self.tool_files):
+            known = record.files.get(file.path)
+            if file.path == entry.path and known is not None and known.found is not None:
+                found, made = (replace(file, content=each) for each in (known.found, known.made))
+                return delta_of(found, made)
+        return record.delta
 
     def _delta(self, wanted: Wanted) -> Delta:
         delta = Delta()
@@ -157,11 +167,11 @@ class Loader:
             delta = delta.and_also(delta_of(file, replace(file, content=file.settled(wanted))))
         return delta
 
-    def _way_back(self, done: Delta) -> Delta:
+    def _way_back(self, record: BootRecord) -> Delta:
         """Return what the entries still have of what was added, and lack of what was taken out."""
         delta = Delta()
-        for entry in self.entries:
-            delta = delta.and_also(Delta.between(entry.line, done.taken_back(entry.line)))
+        for entry, without in zip(self.entries, self.entries_without(record)):
+            delta = delta.and_also(Delta.between(entry.line, without.line))
         return delta
 
     def _rewritten(self, commands: Iterable[Command]) -> tuple[str, ...]:
