@@ -64,7 +64,10 @@ def evaluate(
     runner = Runner(dialect, sourced)
     worlds = [World()]
     for path, text in files:
-        worlds = runner.file(path, text, worlds, Context())
+        try:
+            worlds = runner.file(path, text, worlds, Context())
+        except RecursionError as error:
+            raise ShellError(path, 1, "commands that are nested so deep") from error
         if not worlds:
             raise ShellError(path, 1, "no way leads to the end of this file")
     return Evaluation(runner.journal.assignments(), _variables(worlds))

@@ -733,6 +733,11 @@ def test_the_error_names_the_file() -> None:
         evaluate([("/a", "A=1"), ("/b", "\n)")], DASH)
 
 
+@pytest.mark.parametrize("opening", ["(", "$(", "${A:-", "{ ", "if true; then "])
+def test_deep_nesting(opening: str) -> None:
+    assert "so deep" in str(error(f"A=1; {opening * 5000}", DASH))
+
+
 def test_a_loop_that_never_ends() -> None:
     assert "no way leads to the end" in str(error("while true; do A=1; done", DASH))
 
