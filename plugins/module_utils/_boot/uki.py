@@ -33,7 +33,11 @@ def read_uki(host: Host, path: str) -> CommandLine | None:
     if b".linux" not in sections or b".cmdline" not in sections:
         return None
     at, size = sections[b".cmdline"]
-    content = host.read_piece(path, at, min(size, _LINE_LIMIT))
+    size = min(size, _LINE_LIMIT)
+    content = host.read_piece(path, at, size)
+    if len(content) < size:
+        # Cut off: nothing starts from it.
+        return None
     text = content.partition(b"\0")[0].decode("utf-8", "surrogateescape")
     return CommandLine.parse(text.strip())
 
