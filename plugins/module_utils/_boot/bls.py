@@ -10,18 +10,19 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._plan import Command
-from .entries import ENTRIES, newest, read_entries
+from .entries import ENTRIES, BlsEntry, newest, read_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
-from .grubenv import KERNELOPTS, read_grub, used_grubenv
+from .grubenv import KERNELOPTS, Grubenv, read_grub, used_grubenv
 from .kernel_cmdline import read_kernel_cmdline
+from .linefile import Delta, delta_of
 from .loader import Loader
 from .shell import Dialect
 
 if t.TYPE_CHECKING:
     from .._host import Host
-    from .entries import BlsEntry
-    from .grubenv import Grubenv
-    from .linefile import Delta, LineFile
+    from .linefile import LineFile
+    from .loader import Entry
+    from .record import BootRecord
 
 _ZIPL = ("/etc/zipl.conf", "/usr/sbin/zipl", "/sbin/zipl")
 _ZIPL_SECONDS = 300.0
@@ -65,6 +66,25 @@ def read_bls(host: Host) -> Bls:
     return Bls(entries, tuple(inherited), block, zipl)
 
 
+@dataclass(frozen=True)
+class BlsLoader(Loader):
+    """Red Hat's boot entries, some of which may take their arguments from grubenv."""
+
+    def _done_to(self, entry: Entry, record: BootRecord) -> Delta:
+        """Return what was done to an entry, by its own file and by grubenv."""
+        delta = super()._done_to(entry, record)
+        files = (*self.files, *self.tool_files)
+        own = next((file for file in files if file.path == entry.path), None)
+        if not isinstance(own, BlsEntry) or KERNELOPTS not in own.variables:
+            return delta
+        for file in files:
+            known = record.files.get(file.path)
+            if isinstance(file, Grubenv) and known is not None:
+                found, made = (replace(file, content=each) for each in (known.found, known.made))
+                delta = delta.and_also(delta_of(found, made))
+        return delta
+
+
 def run_zipl(delta: Delta) -> tuple[Command, ...]:
     """Return the command that writes down where the kernels and their arguments are."""
     del delta
@@ -75,7 +95,7 @@ def run_zipl(delta: Delta) -> tuple[Command, ...]:
 def observe(host: Host, *, reason: str) -> Loader:
     """Read the entries, each of which is edited in place."""
     found = read_bls(host)
-    loader = Loader(
+    loader = BlsLoader(
         "bls",
         reason,
         tuple(entry.entry for entry in found.entries),

@@ -19,13 +19,12 @@ from dataclasses import dataclass, replace
 
 from .._errors import RefusedError
 from .._plan import Change, Command, FileChange, Foretold
-from .bls import read_bls, run_zipl
+from .bls import BlsLoader, read_bls, run_zipl
 from .cmdline import Argument, CommandLine
 from .entries import ENTRIES, BlsEntry
 from .grubenv import KERNELOPTS
 from .kernel_cmdline import KERNEL_CMDLINE, KernelCmdline
 from .linefile import taken_back
-from .loader import Loader
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +32,7 @@ if t.TYPE_CHECKING:
     from .._host import Host
     from .bls import Bls
     from .linefile import Delta, LineFile
-    from .loader import Steps
+    from .loader import Loader, Steps
     from .record import BootRecord
     from .wanted import Wanted
 
@@ -83,7 +82,7 @@ def _others(found: Bls) -> Iterator[LineFile]:
 
 
 @dataclass(frozen=True)
-class GrubbyLoader(Loader):
+class GrubbyLoader(BlsLoader):
     """Red Hat's boot entries.
 
     Args:

@@ -27,13 +27,13 @@ from .kernel_cmdline import KERNEL_CMDLINE, KernelCmdline, start_of
 from .loader import Entry, Loader, Overriding, Steps, no_tool
 from .record import BootRecord
 from .shell import evaluate
+from .wanted import Wanted
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._host import Host
     from .linefile import Delta
-    from .wanted import Wanted
 
 _UUIDS = "/etc/kernel/proxmox-boot-uuids"
 _EFI = "/sys/firmware/efi"
@@ -70,7 +70,12 @@ def observe(host: Host, *, reason: str) -> Loader:
         )
         raise RefusedError(message)
     return ProxmoxLoader(
-        "proxmox", f"{reason}; {evidence}", tuple(entries), tool=refresh, parts=tuple(parts)
+        "proxmox",
+        f"{reason}; {evidence}",
+        tuple(entries),
+        files=tuple(file for part in parts for file in part.files),
+        tool=refresh,
+        parts=tuple(parts),
     )
 
 
@@ -145,6 +150,13 @@ class ProxmoxLoader(Loader):
         for each in records:
             delta = delta.and_also(each.delta)
         return BootRecord(delta=delta)
+
+    def _done_to(self, entry: Entry, record: BootRecord) -> Delta:
+        """Return what was done to an entry, by the source that it is made from."""
+        for part in self.parts:
+            if isinstance(part, DropInLoader) and entry.path == GRUB_DEFAULT:
+                return part.assumed(Wanted((), None)).delta
+        return super()._done_to(entry, record)
 
 
 def _kernel_cmdline(host: Host, *, made: bool) -> tuple[KernelCmdline, ...]:

@@ -120,3 +120,21 @@ def test_zipl_writes_down_what_has_changed_and_replaces_no_variables(
     assert again.present(INTEL, steps.record).changes == ()
     assert apply(machine, again.absent(steps.record)) == [["zipl"]]
     assert apply(machine, bls.observe(machine.host, reason="").absent(BootRecord())) == []
+
+
+@pytest.mark.parametrize("own", ["root=1 iommu=pt", "$kernelopts iommu=pt"])
+def test_an_operators_own_argument_is_expected_to_stay(machine: Machine, own: str) -> None:
+    other = own.replace(" iommu=pt", "")
+    files = {
+        f"{FOLDER}/a.conf": f"version 1\nlinux /v\noptions {own}\n",
+        f"{FOLDER}/b.conf": f"version 2\nlinux /v\noptions {other}\n",
+        "boot/grub2/grubenv": GRUBENV.ljust(1024, "#"),
+    }
+    steps = lay(machine, files).present(INTEL, None)
+    apply(machine, steps)
+    again = bls.observe(machine.host, reason="")
+    expected = [set(entry.line.plain) for entry in again.entries_without(steps.record)]
+    apply(machine, again.absent(steps.record))
+    found = [set(entry.line.plain) for entry in bls.observe(machine.host, reason="").entries]
+    assert found == expected
+    assert changed(machine, files) == {}

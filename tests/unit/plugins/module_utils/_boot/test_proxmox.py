@@ -83,6 +83,24 @@ def test_without_a_record_what_our_files_have_goes(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cmdline", "grub"),
+    [(f"{ZFS} iommu=pt\n", "a=1"), (f"{ZFS}\n", "iommu=pt"), (f"{ZFS} {OWN}\n", "intel_iommu=on")],
+)
+def test_an_operators_own_argument_is_expected_to_stay(
+    machine: Machine, cmdline: str, grub: str
+) -> None:
+    loader = lay(machine, uuids="", cmdline=cmdline, grub=f'GRUB_CMDLINE_LINUX="{grub}"\n')
+    steps = loader.present(INTEL, None)
+    apply(machine, steps)
+    again = proxmox.observe(machine.host, reason="")
+    expected = [entry.line.plain for entry in again.entries_without(steps.record)]
+    apply(machine, again.absent(steps.record))
+    found = [entry.line.plain for entry in proxmox.observe(machine.host, reason="").entries]
+    assert found == expected
+    assert machine.read(CMDLINE) == cmdline
+
+
+@pytest.mark.parametrize(
     ("name", "entries", "told"),
     [
         ("systemd-boot 252.31", ["systemd-boot"], "systemd-boot 252.31 started it"),
