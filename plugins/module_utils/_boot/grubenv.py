@@ -4,9 +4,9 @@
 
 """GRUB's environment block, and the variables that it gives to boot entries.
 
-The block has a fixed size, which GRUB itself writes in place when it boots: lines C(name=value),
-a backslash before each newline and backslash of a value, and C(#) up to the end (GRUB C(util/
-grub-editenv.c), C(grub-core/lib/envblk.c)).
+The block has a fixed size, since GRUB itself writes it in place when it boots: lines
+C(name=value), a backslash before each newline and backslash of a value, and C(#) up to the end
+(C(grub-core/lib/envblk.c)).
 """
 
 from __future__ import annotations
