@@ -35,6 +35,7 @@ BOOTLOADERS: t.Final = ("auto", *_OBSERVERS)
 
 _BIN = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
 _ENTRIES = "/boot/loader/entries"
+_BOOTC = "/usr/lib/bootc"
 _ESPS = ("/efi", "/boot/efi", "/boot")
 _LOADER_INFO = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _RED_HAT = ("rhel", "fedora", "centos")
@@ -74,13 +75,15 @@ def _signs(host: Host) -> Iterator[tuple[str, str]]:
     for name, path in (
         ("rpm-ostree", "/run/ostree-booted"),
         ("rpm-ostree", "/ostree/deploy"),
-        ("rpm-ostree", "/usr/lib/bootc"),
         ("proxmox", _tool(host, "proxmox-boot-tool")),
         ("proxmox", _tool(host, "pveversion")),
         ("kernelstub", _tool(host, "kernelstub")),
     ):
         if path and host.exists(path):
             yield name, f"{path} is there"
+    if host.exists(_BOOTC) and not _has_entries(host):
+        # A package of bootc on a host of packages brings the folder too.
+        yield "rpm-ostree", f"{_BOOTC} is there, and {_ENTRIES} has no entries: an image of bootc"
     yield from _suse_signs(host)
     yield from _entry_signs(host)
     tool = _tool(host, "grub-mkconfig") or _tool(host, "grub2-mkconfig")
@@ -99,8 +102,7 @@ def _entry_signs(host: Host) -> Iterator[tuple[str, str]]:
     if tool:
         yield "grubby", f"{tool} is there"
     systemd_boot = _booted_by_systemd_boot(host)
-    entries = any(name.endswith(".conf") for name in host.names(_ENTRIES))
-    if entries and not systemd_boot and _uses_bls(host):
+    if _has_entries(host) and not systemd_boot and _uses_bls(host):
         yield "bls", f"{_ENTRIES} has entries, and no grubby is there"
     if systemd_boot:
         yield "kernel-install", "systemd-boot started this system (EFI variable LoaderInfo)"
@@ -117,6 +119,10 @@ def _suse_signs(host: Host) -> Iterator[tuple[str, str]]:
         yield "sdbootutil", f"{sdbootutil_tool} is there, {said}"
     if pbl_tool:
         yield "pbl", f"{pbl_tool} is there, {said}"
+
+
+def _has_entries(host: Host) -> bool:
+    return any(name.endswith(".conf") for name in host.names(_ENTRIES))
 
 
 def _uses_bls(host: Host) -> bool:

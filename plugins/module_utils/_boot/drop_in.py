@@ -282,7 +282,7 @@ def _overriding(found: Evaluation, wanted: Wanted, path: str) -> Iterator[Overri
 
 def _origin(found: Evaluation, name: str, argument: Argument) -> Assignment | None:
     """Return the assignment that brought an argument in, of those that count in the end."""
-    origin = None
+    origin: Assignment | None = None
     for place in found.assignments:
         if place.name == name:
             texts = (CommandLine.parse(text) for text in place.value.possible or ())

@@ -264,29 +264,26 @@ def _all_known(plan: Plan) -> Plan:
     return replace(plan, changes=tuple(changes))
 
 
-def _files(steps: Steps) -> list[str]:
-    changed = [
-        change.path for change in steps.changes if isinstance(change, (FileChange, Foretold))
+def _changed(steps: Steps) -> list[FileChange | Foretold]:
+    """Return what becomes of files; one that is put right behind a tool may stay as it is."""
+    return [
+        change
+        for change in steps.changes
+        if isinstance(change, (FileChange, Foretold)) and change.before != change.after
     ]
-    return sorted({*changed, *steps.rewritten})
+
+
+def _files(steps: Steps) -> list[str]:
+    return sorted({*(change.path for change in _changed(steps)), *steps.rewritten})
 
 
 def _backups(state: State, steps: Steps, *, wanted: bool) -> tuple[FileChange, ...]:
     """Return copies of the files that change, named by the time when each was last changed."""
-    if not wanted:
-        return ()
+    found = {change.path: change.before for change in _changed(steps)} if wanted else {}
     return tuple(
-        FileChange(
-            f"{change.path}.{state.stamps[change.path]}~",
-            None,
-            change.before,
-            mode=0o600,
-            shown=False,
-        )
-        for change in steps.changes
-        if isinstance(change, (FileChange, Foretold))
-        and change.before is not None
-        and change.path in state.stamps
+        FileChange(f"{path}.{state.stamps[path]}~", None, before, mode=0o600, shown=False)
+        for path, before in found.items()
+        if before is not None and path in state.stamps
     )
 
 

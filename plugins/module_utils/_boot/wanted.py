@@ -104,14 +104,18 @@ class Wanted:
         return line.with_arguments(self.missing(line))
 
     def and_earlier(self, arguments: Sequence[Argument]) -> Wanted:
-        """Return it with what earlier tasks asked for, which a later value of one name replaces."""
+        """Return it with what earlier tasks asked for, which a later value of one name replaces.
+
+        What is there keeps its place, so that two tasks do not take turns.
+        """
         names = {argument.name for argument in self.arguments if not self._repeated(argument)}
         kept = [
             argument
             for argument in arguments
-            if argument.name not in names and argument not in self.arguments
+            if argument.name not in names or argument in self.arguments
         ]
-        return replace(self, arguments=(*kept, *self.arguments))
+        new = [argument for argument in self.arguments if argument not in kept]
+        return replace(self, arguments=(*kept, *new))
 
     def _wins(self, argument: Argument, *, before: bool) -> bool:
         pair = [[argument], self.arguments] if before else [self.arguments, [argument]]

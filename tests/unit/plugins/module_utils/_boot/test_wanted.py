@@ -145,4 +145,12 @@ def test_earlier_arguments_stay_unless_given_another_value() -> None:
     earlier = [Argument(text) for text in ("a=1", "console=tty1", "nosmt", "iommu=pt")]
     wanted = Wanted.of("amd", passthrough=False, extra=["a=2", "console=tty2", "nosmt"])
     texts = [str(argument) for argument in wanted.and_earlier(earlier).arguments]
-    assert texts == ["console=tty1", "iommu=pt", "a=2", "console=tty2", "nosmt"]
+    assert texts == ["console=tty1", "nosmt", "iommu=pt", "a=2", "console=tty2"]
+
+
+@given(WANTED, WANTED)
+def test_two_tasks_do_not_take_turns(one: Wanted, other: Wanted) -> None:
+    both = other.and_earlier(one.arguments)
+    pairs = ((mine, yours) for mine in one.arguments for yours in other.arguments)
+    if not any(mine.name == yours.name and mine != yours for mine, yours in pairs):
+        assert one.and_earlier(both.arguments).arguments == both.arguments
