@@ -31,7 +31,7 @@ _HINTS = {
 _FILE_HINTS = {
     errno.EACCES: "become root on the host (become: true)",
     errno.EPERM: "the file or its folder may be immutable (see lsattr), or this is a container",
-    errno.EROFS: "the file system is mounted read-only: remount it, or build the change into its image",
+    errno.EROFS: "the file system is mounted read-only: remount it, or change the image it is from",
     errno.ENOSPC: "no space is left on the file system: make room and run again",
     errno.EDQUOT: "the quota of the file system is used up: make room and run again",
 }

@@ -275,9 +275,9 @@ def _overriding(found: Evaluation, wanted: Wanted, path: str) -> Iterator[Overri
             for argument in wanted.against(line, before=before)
         }
         for argument in sorted(against, key=str):
-            place = _origin(found, name, argument)
-            if place is not None:
-                yield Overriding(place.file, place.line, f"{argument} taken out")
+            source = _origin(found, name, argument)
+            if source is not None:
+                yield Overriding(source.file, source.line, f"{argument} taken out")
 
 
 def _origin(found: Evaluation, name: str, argument: Argument) -> Assignment | None:
