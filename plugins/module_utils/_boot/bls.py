@@ -10,13 +10,13 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._plan import Command
+from .._shell.evaluate import Dialect
 from .entries import ENTRIES, BlsEntry, newest, read_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
 from .grubenv import KERNELOPTS, Grubenv, read_grub, used_grubenv
 from .kernel_cmdline import read_kernel_cmdline
 from .linefile import Delta, delta_of
 from .loader import Loader
-from .shell import Dialect
 
 if t.TYPE_CHECKING:
     from .._host import Host

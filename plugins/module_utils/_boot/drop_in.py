@@ -16,18 +16,18 @@ from dataclasses import dataclass, field, replace
 
 from .._errors import HwaccelError
 from .._plan import FileChange
+from .._shell.evaluate import Dialect, Evaluation, Value, evaluate
 from .cmdline import Argument, CommandLine
 from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, effective, quoted, unknown_value
 from .linefile import Delta
 from .loader import Loader, Overriding, Steps
 from .record import BootRecord
-from .shell import Dialect, Evaluation, Value, evaluate
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._host import Host
-    from .shell import Assignment
+    from .._shell.evaluate import Assignment
     from .wanted import Wanted
 
 _MARK = "# Managed by hwaccel.virt, module iommu_kernel_arg."

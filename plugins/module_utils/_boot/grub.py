@@ -15,12 +15,12 @@ import typing as t
 
 from .._errors import HostError
 from .._plan import Command
+from .._shell.evaluate import Dialect
 from .drop_in import DropIn, DropInLoader, read_drop_in
 from .grub_cfg import grub_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
 from .loader import Loader
 from .release import is_family
-from .shell import Dialect
 
 if t.TYPE_CHECKING:
     from .._host import Host

@@ -15,14 +15,14 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import HwaccelError
+from .._shell.evaluate import Dialect, evaluate
 from .cmdline import CommandLine
 from .linefile import LineFile
-from .shell import Dialect, evaluate
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .shell import Evaluation, Value
+    from .._shell.evaluate import Evaluation, Value
     from .wanted import Wanted
 
 GRUB_DEFAULT = "/etc/default/grub"

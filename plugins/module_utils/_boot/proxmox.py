@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from .._errors import RefusedError
 from .._plan import Change, Command
+from .._shell.evaluate import evaluate
 from . import grub
 from .cmdline import CommandLine, running
 from .drop_in import DropInLoader
@@ -26,7 +27,6 @@ from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, effective
 from .kernel_cmdline import KERNEL_CMDLINE, KernelCmdline, start_of
 from .loader import Entry, Loader, Overriding, Steps, no_tool
 from .record import BootRecord
-from .shell import evaluate
 from .wanted import Wanted
 
 if t.TYPE_CHECKING:

@@ -27,6 +27,7 @@ HEIGHTS = {
     "_plan": 0,
     "_undo": 0,
     "_pci": 1,
+    "_shell": 1,
     "_iommu": 2,
     "_boot": 3,
     "_facts": 3,

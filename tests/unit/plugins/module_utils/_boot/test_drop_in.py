@@ -18,10 +18,10 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._boot.drop_in import 
     read_drop_in,
 )
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.record import BootRecord
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import Dialect
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.wanted import Wanted
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HwaccelError
 from ansible_collections.hwaccel.virt.plugins.module_utils._plan import FileChange
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import Dialect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

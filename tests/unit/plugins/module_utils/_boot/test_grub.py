@@ -11,9 +11,9 @@ import typing as t
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot import grub
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.drop_in import DropInLoader
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import Dialect
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.wanted import Wanted
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import Dialect
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._boot.loader import Loader

@@ -16,9 +16,9 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._boot.linefile import
     FileRecord,
     taken_back,
 )
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import Dialect
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.wanted import Wanted
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HwaccelError
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import Dialect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .shell_tree import Literal, Opaque, Parameter
-from .shell_values import ShellError, Unknown, known_text, make_text
+from .tree import Literal, Opaque, Parameter
+from .values import ShellError, Unknown, known_text, make_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .shell_state import World
-    from .shell_tree import Word, WordPart
-    from .shell_values import Part, Text
+    from .state import World
+    from .tree import Word, WordPart
+    from .values import Part, Text
 
 _GLOB = re.compile(r"[*?\\]|\[.*\]", re.DOTALL)
 _WHITE = re.compile(r"[ \t\n]+")

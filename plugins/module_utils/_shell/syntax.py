@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .shell_cursor import NAME, Cursor, assigned_by
-from .shell_simple import Simples
-from .shell_tree import (
+from .cursor import NAME, Cursor, assigned_by
+from .simple import Simples
+from .tree import (
     AndOr,
     Arithmetic,
     Block,
@@ -22,11 +22,11 @@ from .shell_tree import (
     Loop,
     Not,
 )
-from .shell_words import RAW_WORD, Words
+from .words import RAW_WORD, Words
 
 if t.TYPE_CHECKING:
-    from .shell_tree import Command, Word
-    from .shell_values import Dialect
+    from .tree import Command, Word
+    from .values import Dialect
 
 
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})

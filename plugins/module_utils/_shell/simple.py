@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .shell_tree import Assign, HereDocument, Literal, Redirect, Redirected, Simple, Word
-from .shell_words import META
+from .tree import Assign, HereDocument, Literal, Redirect, Redirected, Simple, Word
+from .words import META
 
 if t.TYPE_CHECKING:
-    from .shell_cursor import Cursor
-    from .shell_tree import Command
-    from .shell_words import Words
+    from .cursor import Cursor
+    from .tree import Command
+    from .words import Words
 
 _REDIRECT = re.compile(r"([0-9]*)(<<-|<<|<&|<>|>>|>&|>\||<|>)")
 _REDIRECT_BASH = re.compile(r"(&>>|&>)|([0-9]*)(<<<|<<-|<<|<&|<>|>>|>&|>\||<(?!\()|>(?!\())")

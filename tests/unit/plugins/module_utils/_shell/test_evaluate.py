@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import (
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import (
     Assignment,
     Dialect,
     Evaluation,
@@ -19,7 +19,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import (
     Value,
     evaluate,
 )
-from ansible_collections.hwaccel.virt.tests.unit.plugins.module_utils._boot.shells import (
+from ansible_collections.hwaccel.virt.tests.unit.plugins.module_utils._shell.shells import (
     RealShell,
     compare,
     real_shells,

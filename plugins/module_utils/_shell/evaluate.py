@@ -13,9 +13,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .shell_run import Runner
-from .shell_state import Context, World
-from .shell_values import Assignment, Dialect, ShellError, Text, Unknown, Value, make_value
+from .run import Runner
+from .state import Context, World
+from .values import Assignment, Dialect, ShellError, Text, Unknown, Value, make_value
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,12 +10,12 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .shell_tree import Opaque, Parameter
-from .shell_values import Assignment, make_value
+from .tree import Opaque, Parameter
+from .values import Assignment, make_value
 
 if t.TYPE_CHECKING:
-    from .shell_tree import Assign
-    from .shell_values import Text
+    from .tree import Assign
+    from .values import Text
 
 # Operators after which a value is used without going into the result.
 _TESTS = frozenset({"+", ":+", "length"})

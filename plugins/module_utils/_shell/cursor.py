@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .shell_values import Dialect, ShellError, Unknown
+from .values import Dialect, ShellError, Unknown
 
 if t.TYPE_CHECKING:
-    from .shell_tree import HereDocument
+    from .tree import HereDocument
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

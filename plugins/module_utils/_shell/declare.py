@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .shell_expand import Expander
-from .shell_tree import Assign, Opaque, Parameter, Word
-from .shell_values import Text, Unknown, make_text
+from .expand import Expander
+from .tree import Assign, Opaque, Parameter, Word
+from .values import Text, Unknown, make_text
 
 if t.TYPE_CHECKING:
-    from .shell_run import Runner
-    from .shell_state import Call, World
+    from .run import Runner
+    from .state import Call, World
 
 DECLARERS = frozenset({"declare", "export", "local", "readonly", "typeset"})
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .shell_values import ShellError, Text, Unknown, known_text
+from .values import ShellError, Text, Unknown, known_text
 
 if t.TYPE_CHECKING:
-    from .shell_tree import Function, Simple
+    from .tree import Function, Simple
 
 # Ways that are told apart; of more than that, what differs is unknown.
 _WAYS = 64

@@ -10,14 +10,14 @@ import re
 import typing as t
 from dataclasses import replace
 
-from .shell_cursor import NAME
-from .shell_declare import DECLARERS, Declarations
-from .shell_test import evaluate_test
-from .shell_values import known_text
+from .conditions import evaluate_test
+from .cursor import NAME
+from .declare import DECLARERS, Declarations
+from .values import known_text
 
 if t.TYPE_CHECKING:
-    from .shell_run import Runner
-    from .shell_state import Call, World
+    from .run import Runner
+    from .state import Call, World
 
 # An assignment before one of these holds after it, and no function goes before them.
 SPECIAL = frozenset(

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import (
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import (
     Dialect,
     Evaluation,
     ShellError,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .shell_expand import Expander, match_pattern
-from .shell_tree import Literal
-from .shell_values import known_text
+from .expand import Expander, match_pattern
+from .tree import Literal
+from .values import known_text
 
 if t.TYPE_CHECKING:
-    from .shell_tree import Word
-    from .shell_values import Text
+    from .tree import Word
+    from .values import Text
 
 _NOT = "!"
 _STRUCTURE = frozenset("()<>&|;")

@@ -10,8 +10,8 @@ import collections
 import typing as t
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import Dialect
-from ansible_collections.hwaccel.virt.tests.unit.plugins.module_utils._boot.shells import (
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import Dialect
+from ansible_collections.hwaccel.virt.tests.unit.plugins.module_utils._shell.shells import (
     NAMES,
     compare,
     real_shells,

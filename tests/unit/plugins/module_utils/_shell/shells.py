@@ -13,7 +13,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.hwaccel.virt.plugins.module_utils._boot.shell import (
+from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import (
     Dialect,
     ShellError,
     evaluate,

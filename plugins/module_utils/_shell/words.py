@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .shell_cursor import NAME, assigned_by
-from .shell_tree import Literal, Opaque, Parameter, Word
+from .cursor import NAME, assigned_by
+from .tree import Literal, Opaque, Parameter, Word
 
 if t.TYPE_CHECKING:
-    from .shell_cursor import Cursor
-    from .shell_tree import WordPart
-    from .shell_values import ShellError, Unknown
+    from .cursor import Cursor
+    from .tree import WordPart
+    from .values import ShellError, Unknown
 
 META = " \t\n;&|<>()"
 RAW_WORD = re.compile(r"[^ \t\n;&|<>()]+")

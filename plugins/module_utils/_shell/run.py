@@ -10,21 +10,21 @@ import typing as t
 from contextlib import contextmanager
 from dataclasses import replace
 
-from . import shell_tree as tree
-from .shell_builtins import SPECIAL, Builtins
-from .shell_declare import DECLARERS, Declarations
-from .shell_expand import Expander, match_pattern
-from .shell_journal import Journal
-from .shell_state import Call, Frame, is_magic, join, split
-from .shell_syntax import parse
-from .shell_test import evaluate_bracket
-from .shell_values import Dialect, ShellError, Unknown, known_text, make_text
+from . import tree
+from .builtin_commands import SPECIAL, Builtins
+from .conditions import evaluate_bracket
+from .declare import DECLARERS, Declarations
+from .expand import Expander, match_pattern
+from .journal import Journal
+from .state import Call, Frame, is_magic, join, split
+from .syntax import parse
+from .values import Dialect, ShellError, Unknown, known_text, make_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .shell_state import Context, Fields, World
-    from .shell_values import Text
+    from .state import Context, Fields, World
+    from .values import Text
 
 _DEPTH = 8
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .shell_values import Unknown
+    from .values import Unknown
 
 
 @dataclass(frozen=True)
