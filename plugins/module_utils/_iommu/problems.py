@@ -21,6 +21,7 @@ _FIRMWARE_SETTINGS = {
     "amd": "IOMMU (AMD-Vi, often below NBIO or AMD CBS)",
     "arm": "SMMU",
 }
+_MODULE = "module iommu_kernel_arg"
 _UNSAFE_OPTIONS = ("vfio_iommu_type1.allow_unsafe_interrupts", "iommufd.allow_unsafe_interrupts")
 _TRUE = ("1", "y", "on", "true")
 
@@ -52,12 +53,14 @@ def iommu_problems(
     off = switched_off(arguments, iommu.vendor)
     if off:
         why = f"the kernel was started with {' '.join(off)}"
-        remedy = f"take {' '.join(off)} off the kernel command line, then boot again"
+        remedy = f"take {' '.join(off)} off the kernel command line ({_MODULE}), then boot again"
         return [Problem("iommu", what, why, remedy)]
     source = iommu.announced or ", ".join(iommu.units)
     why = f"an IOMMU is there ({source}), but the kernel did not turn it on"
     if iommu.announced == "intel":
-        remedy = "add intel_iommu=on iommu=pt to the kernel command line, then boot again"
+        remedy = (
+            f"add intel_iommu=on iommu=pt to the kernel command line ({_MODULE}), then boot again"
+        )
     else:
         remedy = "see the kernel log for AMD-Vi or SMMU; the kernel may be built without its driver"
     return [Problem("iommu", what, why, remedy)]
