@@ -280,7 +280,9 @@ class Host:
         """Run a command of the running machine and return its standard output."""
         if not self.live:
             raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
-        environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+        # A plain su leaves the folders of root's own programs out.
+        path = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+        environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "PATH": path}
         try:
             done = subprocess.run(
                 list(command),

@@ -57,10 +57,10 @@ def run_module(
             with host.lock():
                 result = _perform(job, host)
     except HwaccelError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_text(str(error)))
     for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
+        module.warn(_text(warning))
+    module.exit_json(**_encodable(result))
 
 
 def run_info_module(
@@ -75,8 +75,27 @@ def run_info_module(
             module.warn("not run as root: holders are not seen, configuration space is cut off")
         result = gather(module.params, host)
     except HwaccelError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
+        module.fail_json(msg=_text(str(error)))
+    module.exit_json(changed=False, **_encodable(result))
+
+
+def _encodable(result: Result) -> Result:
+    """Return values with bytes that are no UTF-8 written out, which Ansible would not take."""
+
+    def written(value: object) -> object:
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, dict):
+            return {written(key): written(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [written(each) for each in value]
+        return value
+
+    return {key: written(value) for key, value in result.items()}
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _module(options: Options) -> AnsibleModule:

@@ -151,12 +151,14 @@ class Command:
     Args:
         hint: the remedy where it fails.
         known: whether an earlier run on the same tree has told of it, so that it is no change now.
+        lasting: whether what it has done stays when it fails, or something after it does.
     """
 
     arguments: tuple[str, ...]
     seconds: float = 60.0
     hint: str = ""
     known: bool = False
+    lasting: bool = False
 
     def apply(self, host: Host) -> None:
         """Run it; a status other than zero is an error."""
@@ -194,6 +196,11 @@ class Foretold:
 
     def apply(self, host: Host) -> None:
         """Do nothing: the command does it."""
+
+    def revert(self, host: Host) -> None:
+        """Put back what was there before, where the command got that far."""
+        if host.read_bytes(self.path) != self.before:
+            _put(host, self.path, self.before, 0o644)
 
 
 Change = t.Union[FileChange, AttributeWrite, Command, Marker, Foretold]
@@ -303,6 +310,9 @@ def _after_failure(
     writes = [change for change in made if isinstance(change, AttributeWrite)]
     told = [str(error)]
     touched = bool(writes)
+    touched = touched or any(
+        isinstance(change, Command) and change.lasting for change in (*made, failed)
+    )
     if isinstance(failed, AttributeWrite):
         # A write that blocks may still take effect, and what stands in for one has several steps.
         touched = touched or isinstance(error, BlockedError) or bool(failed.instead)
@@ -310,7 +320,7 @@ def _after_failure(
         writes = [write for write in writes if (write.device, write.name) not in again]
     for change in reversed(made):
         # A record of what was found is still needed once a device was changed.
-        if isinstance(change, Marker) or (
+        if isinstance(change, (Marker, Foretold)) or (
             isinstance(change, FileChange) and (change.shown or not touched)
         ):
             try:

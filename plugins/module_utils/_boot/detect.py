@@ -11,7 +11,9 @@ import typing as t
 
 from .._errors import RefusedError
 from . import bls, grub, grubby, kernel_install, kernelstub, pbl, proxmox, rpm_ostree, sdbootutil
-from .release import is_family
+from .entries import ENTRIES, ESPS
+from .grub_default import GRUB_DEFAULT
+from .release import is_family, loader_info, suse_loader_type
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +36,13 @@ _OBSERVERS: t.Final = {
 BOOTLOADERS: t.Final = ("auto", *_OBSERVERS)
 
 _BIN = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
-_ENTRIES = "/boot/loader/entries"
+_GRUB_SOURCES = (GRUB_DEFAULT, "/etc/default/grub.d", "/boot/grub/grub.cfg")
 _BOOTC = "/usr/lib/bootc"
-_ESPS = ("/efi", "/boot/efi", "/boot")
-_LOADER_INFO = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _RED_HAT = ("rhel", "fedora", "centos")
 # Boot loaders that nobody but their operator configures, and where their arguments stand.
 _BY_HAND = {
     "/boot/extlinux/extlinux.conf": "extlinux or U-Boot: each append line",
+    "/etc/update-extlinux.conf": "extlinux of Alpine: default_kernel_opts, then update-extlinux",
     "/boot/syslinux/syslinux.cfg": "syslinux: each APPEND line",
     "/boot/refind_linux.conf": "rEFInd: each line",
     "/boot/limine.conf": "Limine: each cmdline",
@@ -83,36 +84,36 @@ def _signs(host: Host) -> Iterator[tuple[str, str]]:
             yield name, f"{path} is there"
     if host.exists(_BOOTC) and not _has_entries(host):
         # A package of bootc on a host of packages brings the folder too.
-        yield "rpm-ostree", f"{_BOOTC} is there, and {_ENTRIES} has no entries: an image of bootc"
+        yield "rpm-ostree", f"{_BOOTC} is there, and {ENTRIES} has no entries: an image of bootc"
     yield from _suse_signs(host)
     yield from _entry_signs(host)
     tool = _tool(host, "grub-mkconfig") or _tool(host, "grub2-mkconfig")
-    if tool and host.exists("/etc/default/grub"):
-        yield "grub", f"{tool} and /etc/default/grub are there"
-    for esp in _ESPS:
+    source = next(filter(host.exists, _GRUB_SOURCES), None)
+    if tool and source:
+        yield "grub", f"{tool} and {source} are there"
+    for esp in ESPS:
         if host.exists(f"{esp}/loader/entries") or host.exists(f"{esp}/EFI/systemd"):
             yield "kernel-install", f"{esp} has systemd-boot or its entries"
-    if host.exists("/etc/default/grub"):
-        yield "grub", "/etc/default/grub is there"
+    if source:
+        yield "grub", f"{source} is there"
 
 
 def _entry_signs(host: Host) -> Iterator[tuple[str, str]]:
     """Yield who keeps entries of the Boot Loader Specification."""
+    systemd_boot = (loader_info(host) or "").startswith("systemd-boot")
     tool = _tool(host, "grubby")
-    if tool:
-        yield "grubby", f"{tool} is there"
-    systemd_boot = _booted_by_systemd_boot(host)
-    if _has_entries(host) and not systemd_boot and _uses_bls(host):
-        yield "bls", f"{_ENTRIES} has entries, and no grubby is there"
+    if _has_entries(host) and not systemd_boot and _blscfg(host) != "false":
+        if tool:
+            yield "grubby", f"{tool} and entries in {ENTRIES} are there"
+        if _uses_bls(host):
+            yield "bls", f"{ENTRIES} has entries, and no grubby is there"
     if systemd_boot:
         yield "kernel-install", "systemd-boot started this system (EFI variable LoaderInfo)"
 
 
 def _suse_signs(host: Host) -> Iterator[tuple[str, str]]:
     """Yield SUSE's tools; C(LOADER_TYPE) says which boot loader they serve."""
-    settings = host.read_text("/etc/sysconfig/bootloader") or ""
-    told = re.search(r"""^LOADER_TYPE=["']?([\w-]+)""", settings, re.MULTILINE)
-    kind = told[1] if told else None
+    kind = suse_loader_type(host)
     sdbootutil_tool, pbl_tool = _tool(host, "sdbootutil"), _tool(host, "pbl")
     said = f"LOADER_TYPE={kind} in /etc/sysconfig/bootloader" if kind else "no LOADER_TYPE"
     if sdbootutil_tool and (kind in ("systemd-boot", "grub2-bls") or not pbl_tool):
@@ -122,7 +123,7 @@ def _suse_signs(host: Host) -> Iterator[tuple[str, str]]:
 
 
 def _has_entries(host: Host) -> bool:
-    return any(name.endswith(".conf") for name in host.names(_ENTRIES))
+    return any(name.endswith(".conf") for name in host.names(ENTRIES))
 
 
 def _uses_bls(host: Host) -> bool:
@@ -135,14 +136,14 @@ def _uses_bls(host: Host) -> bool:
     texts = [host.read_text(path) or "" for path in ("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")]
     if any("blscfg" in text for text in texts):
         return True
-    default = host.read_text("/etc/default/grub") or ""
-    return bool(re.search(r"""^GRUB_ENABLE_BLSCFG=["']?true""", default, re.MULTILINE))
+    return _blscfg(host) == "true"
 
 
-def _booted_by_systemd_boot(host: Host) -> bool:
-    """Tell by the variable that the boot loader left: UTF-16 text after four bytes."""
-    told = (host.read_bytes(_LOADER_INFO) or b"")[4:].decode("utf-16-le", "replace")
-    return told.startswith("systemd-boot")
+def _blscfg(host: Host) -> str | None:
+    """Return what Red Hat's GRUB is told of the entries."""
+    default = host.read_text(GRUB_DEFAULT) or ""
+    told = re.search(r"""^GRUB_ENABLE_BLSCFG=["']?(\w+)""", default, re.MULTILINE)
+    return told[1] if told else None
 
 
 def _tool(host: Host, name: str) -> str | None:

@@ -60,13 +60,20 @@ class DropInLoader(Loader):
 
     drop_in: DropIn = field(default_factory=lambda: DropIn("", Dialect.DASH, ()))
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The paths of our files."""
+        paths = [path for path, _content in self.drop_in.ours]
+        # Where there is none yet: there will be.
+        return tuple(paths) or (self.drop_in.folder,)
+
     def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
         """Decide what our file has to say, and where it has to stand."""
+        new = record if record is not None and record.standing else BootRecord()
         draft = _Draft.of(self.drop_in, wanted.and_earlier(self._arguments_of_ours()))
         changes = self._changes(draft.path, draft.content)
         lacking = self._delta(wanted)
-        commands = self.tool(lacking) if changes or lacking else ()
-        new = record if record is not None and record.standing else BootRecord()
+        commands = self.run(lacking, new, changed=bool(changes))
         if draft.content is not None:
             new = new.with_file(draft.path, None, draft.content)
         return Steps(
@@ -79,7 +86,7 @@ class DropInLoader(Loader):
     def absent(self, record: BootRecord) -> Steps:
         """Decide to remove our file."""
         changes = self._changes("", None)
-        commands = self.tool(Delta()) if changes or self._way_back(record) else ()
+        commands = self.run(self._way_back(record), record, changed=bool(changes))
         return Steps(
             changes=(*changes, *commands),
             rewritten=self._rewritten(commands),
@@ -156,6 +163,8 @@ class _Draft:
             if _is_met(evaluate(files, drop_in.dialect), wanted, unknown_too=False):
                 told = tuple(_overriding(found, wanted, path))
                 return cls(path, content.encode("utf-8", "surrogateescape"), delta, told)
+        if LINUX in found.variables and found.variables[LINUX].unknown is not None:
+            raise unknown_value(LINUX, found.variables[LINUX], found)
         message = (
             f"{drop_in.folder}: no file there makes every boot entry have "
             f"{' '.join(map(str, wanted.arguments))}: see {LINUX} and {LINUX_DEFAULT} in "

@@ -46,7 +46,7 @@ def observe(host: Host, *, reason: str) -> Loader:
     entries = grub_entries(host, output)
     command = _command(host, script, output)
     content = host.read_bytes(output) or b""
-    room = host.free_bytes(output.rpartition("/")[0])
+    room = host.free_bytes(output.rpartition("/")[0]) if host.live else None
 
     def mkconfig(delta: Delta) -> tuple[Command, ...]:
         del delta

@@ -25,6 +25,7 @@ from .entries import ENTRIES, BlsEntry
 from .grubenv import KERNELOPTS
 from .kernel_cmdline import KERNEL_CMDLINE, KernelCmdline
 from .linefile import taken_back
+from .loader import no_tool
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,11 +95,7 @@ class GrubbyLoader(BlsLoader):
     others: tuple[LineFile, ...] = ()
 
     def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
-        """Decide what grubby is to do, and what is to be written behind it.
-
-        Raises:
-            RefusedError: for a tree where grubby is left to be run and would do harm.
-        """
+        """Decide what grubby is to do, and what is to be written behind it."""
         steps = super().present(wanted, record)
         passed = _passed(self._delta(wanted))
         runs = any(map(_is_grubby, steps.changes))
@@ -106,13 +103,7 @@ class GrubbyLoader(BlsLoader):
         due = [(file, made) for file, made in files if runs or made != file.content]
         harmed = [file.path for file, made in due if not _well_done(file, made, passed)]
         if not self.live:
-            if harmed:
-                message = (
-                    f"{', '.join(harmed)}: grubby would not make of it what is wanted, and cannot "
-                    "be run here; nothing was changed. Use option bootloader: bls"
-                )
-                raise RefusedError(message)
-            return self._behind(steps, {})
+            return self._by_hand(wanted, record) if harmed else self._behind(steps, {})
         # What comes out to the byte is taken back to the byte.
         inexact = {
             file.path: made
@@ -120,6 +111,13 @@ class GrubbyLoader(BlsLoader):
             if _texts(replace(file, content=made)) != _done(file, passed)
         }
         return self._behind(steps, inexact)
+
+    def _by_hand(self, wanted: Wanted, record: BootRecord | None) -> Steps:
+        """Decide what to write where grubby is left to be run and would do harm."""
+        files = (*self.tool_files, *self.files)
+        tool = run_zipl if self.tool is _with_zipl else no_tool
+        plain = BlsLoader(self.name, self.reason, self.entries, files=files, tool=tool)
+        return plain.present(wanted, record)
 
     def absent(self, record: BootRecord) -> Steps:
         """Decide what grubby is to take back, and what is to be written behind it."""

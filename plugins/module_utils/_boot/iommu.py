@@ -10,22 +10,25 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._errors import InputError
+from .._errors import RefusedError
 from .._iommu.groups import read_iommu
 from .._iommu.problems import firmware_setting
 from .._iommu.vendors import cpu_vendor, first_cpu
 from .._plan import Command, FileChange, Foretold, Plan
-from .._undo import UndoRecord
+from .._undo import UNDO_PATH, UndoRecord
 from .cmdline import Argument, CommandLine, running
 from .detect import read_loader
 from .linefile import Delta
-from .record import BootRecord, read_record, with_record
-from .wanted import Wanted
+from .loader import Loader
+from .record import BootRecord, loaders_on_record, read_record, with_record
+from .wanted import ANY, Wanted
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._host import Host
     from .._iommu.groups import Iommu
-    from .loader import Entry, Loader, Steps
+    from .loader import Entry, Steps
 
 _SWITCHES = ("intel_iommu", "amd_iommu", "iommu")
 
@@ -70,17 +73,19 @@ class IommuKernelArg:
         """Read the IOMMU, the boot loader and what the running kernel was started with."""
         iommu = read_iommu(host)
         vendor, warnings = self._vendor(host, iommu)
-        wanted = self._wanted(vendor)
-        loader = read_loader(host, self.options["bootloader"], wanted)
-        files = [file.path for file in (*loader.files, *loader.tool_files)]
-        stamps = {path: _stamp(host.modified(path)) for path in files}
+        wanted, undo = self._wanted(vendor), UndoRecord.read(host)
+        loader = self._loader(host, wanted, undo)
+        stamps = {path: _stamp(host.modified(path)) for path in loader.written}
+        record = read_record(undo, loader.name)
+        if record is not None and record.standing:
+            wanted = wanted.instead_of(record.delta.added)
         return State(
             wanted=wanted,
             iommu=iommu,
             running=running(host) if host.exists("/proc/cmdline") else None,
             boot=host.attribute("/proc/sys/kernel/random/boot_id"),
             loader=loader,
-            undo=UndoRecord.read(host),
+            undo=undo,
             live=host.live,
             stamps=stamps,
             warnings=warnings,
@@ -88,23 +93,31 @@ class IommuKernelArg:
 
     def plan(self, state: State) -> Plan:
         """Decide what the boot loader's files are to be, or refuse."""
+        _check_found(state, present=self.present)
         steps = self._steps(state)
         changes = Plan((*_backups(state, steps, wanted=self.options["backup"]), *steps.changes))
         name = state.loader.name
         if self.present:
-            boot = state.boot if steps.changes else _boot_of(state)
-            record = with_record(state.undo, name, replace(steps.record, boot=boot)).change()
-            if not state.live and not record and not _file_changes(steps):
+            record, closing = self._record(state, steps)
+            if _waits(state, steps, record):
                 changes = _all_known(changes)
             # What was found is on disk before the first file changes.
-            return replace(Plan(record).and_then(changes), warnings=state.warnings)
-        left = self._left(state)
-        undo = with_record(state.undo, name, steps.record if left else None)
+            plan = Plan(record).and_then(changes)
+            return replace(plan, closing=closing, warnings=state.warnings)
+        undo = with_record(state.undo, name, steps.record if self._left(state) else None)
         warnings: tuple[str, ...] = ()
         if changes and state.record is None:
             what = " ".join(map(str, state.wanted.arguments))
             warnings = (f"no record of what was there before; {what} taken out wherever it stood",)
-        return replace(changes, closing=undo.change(), warnings=warnings)
+        if state.record is None:
+            return replace(changes, closing=undo.change(), warnings=warnings)
+        if not state.record.standing:
+            return changes
+        # Whoever is stopped half way has still to run the tool.
+        standing, _closing = _due_and_done(state, steps, state.record)
+        before = UndoRecord(standing[0].after if standing else state.undo.content, undo.modules)
+        plan = Plan(standing).and_then(changes)
+        return replace(plan, closing=before.change(), warnings=warnings)
 
     def predict(self, state: State) -> State:
         """Return the state that the plan leads to."""
@@ -122,7 +135,8 @@ class IommuKernelArg:
                     return (
                         f"{entry.path or after.loader.name}: boot entry {entry.id} {what} "
                         f"{' '.join(map(str, arguments))} though {after.loader.name} was set: "
-                        "something else writes it, such as a script in /etc/grub.d or a hook"
+                        "something else writes it, such as a hook or a script of the boot loader. "
+                        "What was written stays; state: absent takes it back"
                     )
         return None
 
@@ -150,11 +164,12 @@ class IommuKernelArg:
             ],
             "bootloader": after.loader.name,
             "bootloader_reason": after.loader.reason,
-            "files": _files(steps),
+            "files": [] if self._waits(before, steps) else _files(steps),
             "backup_files": [backup.path for backup in backups],
             "not_running": self._not_running(after),
+            "extra_not_running": self._not_running(after, only=self.options["extra"]),
             "reboot_required": self._reboot_required(after),
-            "rebooted_since": not steps.changes and before.boot not in (None, _boot_of(before)),
+            "rebooted_since": self.present and before.boot not in (None, _boot_of(before)),
         }
 
     def _wanted(self, vendor: str | None) -> Wanted:
@@ -169,15 +184,34 @@ class IommuKernelArg:
         if iommu.vendor is not None:
             return iommu.vendor, ()
         cpu = first_cpu(host)
-        if not cpu and self.present:
-            accepted = "intel, amd or arm here: neither ACPI tables nor /proc/cpuinfo are there"
-            raise InputError("vendor", asked, accepted)
+        if iommu.active or not self.present:
+            return cpu_vendor(cpu), ()
+        if not cpu:
+            warning = (
+                "neither ACPI tables nor /proc/cpuinfo are there to tell whose IOMMU it is; what "
+                "Intel needs is set, which others take no notice of. Give the option vendor"
+            )
+            return ANY, (warning,)
         vendor = cpu_vendor(cpu)
         warning = (
             "the firmware announces no IOMMU (no ACPI table DMAR, IVRS or IORT), so that no "
             f"argument can turn one on: turn on {firmware_setting(vendor)} in the firmware setup"
         )
-        return vendor, (warning,) if self.present else ()
+        return vendor, (warning,)
+
+    def _loader(self, host: Host, wanted: Wanted, undo: UndoRecord) -> Loader:
+        """Observe the boot loader; on the way back, the one for which something was done."""
+        bootloader, done = self.options["bootloader"], loaders_on_record(undo)
+        if self.present or bootloader != "auto":
+            return read_loader(host, bootloader, wanted)
+        if done:
+            reason = f"{UNDO_PATH} says so"
+            return replace(read_loader(host, done[0], wanted), reason=reason)
+        try:
+            return read_loader(host, bootloader, wanted)
+        except RefusedError as error:
+            # Nothing of ours can be there: a way back for a whole fleet goes on.
+            return Loader("unknown", str(error), ())
 
     def _steps(self, state: State) -> Steps:
         if self.present:
@@ -193,9 +227,8 @@ class IommuKernelArg:
         """Tell whether an operator's own arguments stay, which a later run must not take."""
         if state.record is None:
             return False
-        done = state.record.delta.added
         entries = self._entries_after(state)
-        names = {argument.name for argument in (*state.wanted.arguments, *done)}
+        names = {each.name for each in (*state.wanted.arguments, *state.record.asked)}
         return any(argument.name in names for entry in entries for argument in entry.line.arguments)
 
     @staticmethod
@@ -209,11 +242,22 @@ class IommuKernelArg:
         more = Delta.between(expected.line, found.line).added
         return tuple(each for each in more if each in _to_take_back(before).delta.added)
 
-    def _not_running(self, state: State) -> list[str]:
+    def _waits(self, state: State, steps: Steps) -> bool:
+        """Tell whether an earlier run has left all that is to do to a command of a tree."""
+        return self.present and _waits(state, steps, self._record(state, steps)[0])
+
+    def _record(self, state: State, steps: Steps) -> tuple[tuple[FileChange, ...], ...]:
+        """Return the changes of the record before and after the tool is run."""
+        asked = dict.fromkeys([*steps.record.asked, *state.wanted.arguments])
+        new = replace(steps.record, asked=tuple(asked), boot=_boot_of(state))
+        return _due_and_done(state, steps, new)
+
+    def _not_running(self, state: State, only: Sequence[str] | None = None) -> list[str]:
         """Return what is wanted and not in effect in the running kernel."""
         if state.running is None or not self.present:
             return []
-        return [argument.text for argument in state.wanted.missing(state.running)]
+        missing = [argument.text for argument in state.wanted.missing(state.running)]
+        return [text for text in missing if only is None or text in only]
 
     def _reboot_required(self, state: State) -> bool:
         """Tell whether what is configured differs from what the running kernel was given."""
@@ -234,13 +278,39 @@ def _to_take_back(state: State) -> BootRecord:
     record = state.record
     if record is None:
         return state.loader.assumed(state.wanted)
-    return record if record.standing else BootRecord(standing=False)
+    if not record.standing:
+        return BootRecord(standing=False)
+    return replace(record, due=record.due and state.live)
 
 
 def _boot_of(state: State) -> str | None:
-    """Return the boot during which the arguments were configured; this one if that is unknown."""
+    """Return the boot during which these arguments were first configured, else this one.
+
+    It stays though somebody takes them out again: at each boot that would be a loop.
+    """
     record = state.record
-    return record.boot or state.boot if record is not None and record.standing else state.boot
+    if record is None or not record.standing or record.boot is None:
+        return state.boot
+    return record.boot if {*state.wanted.arguments} <= {*record.asked} else state.boot
+
+
+def _due_and_done(
+    state: State,
+    steps: Steps,
+    record: BootRecord,
+) -> tuple[tuple[FileChange, ...], tuple[FileChange, ...]]:
+    """Return the changes of the record before and after the tool has been run.
+
+    For a tree that does not run, it is due until a run on the machine itself.
+    """
+    due = any(isinstance(change, Command) for change in steps.changes)
+    before = with_record(state.undo, state.loader.name, replace(record, due=due))
+    first = before.change()
+    if not due or not state.live:
+        return first, ()
+    content = first[0].after if first else state.undo.content
+    done = with_record(before, state.loader.name, replace(record, due=False))
+    return first, UndoRecord(content, done.modules).change()
 
 
 def _arguments(line: CommandLine | None) -> tuple[Argument, ...]:
@@ -251,17 +321,28 @@ def _of_names(line: CommandLine, names: set[str]) -> list[tuple[str, str | None]
     return [(each.name, each.value) for each in line.arguments if each.name in names]
 
 
-def _file_changes(steps: Steps) -> list[FileChange]:
-    return [change for change in steps.changes if isinstance(change, FileChange)]
+def _check_found(state: State, *, present: bool) -> None:
+    """Refuse where nothing is there that could get the arguments."""
+    loader = state.loader
+    if present and state.wanted.arguments and not loader.entries and not loader.written:
+        message = (
+            f"{loader.name} ({loader.reason}): no boot entry is there, nor a file that entries are "
+            "made from; nothing was changed. Name the boot loader in the option bootloader, or "
+            f"put {' '.join(map(str, state.wanted.arguments))} on its command line by hand"
+        )
+        raise RefusedError(message)
+
+
+def _waits(state: State, steps: Steps, record: Sequence[FileChange]) -> bool:
+    """Tell whether an earlier run on a tree that does not run has done all but the commands."""
+    written = any(isinstance(change, FileChange) for change in steps.changes)
+    return not state.live and not record and not written
 
 
 def _all_known(plan: Plan) -> Plan:
     """Return a plan that an earlier run has made for the same tree: its commands still wait."""
-    changes = (
-        replace(change, known=True) if isinstance(change, Command) else change
-        for change in plan.changes
-    )
-    return replace(plan, changes=tuple(changes))
+    commands = (change for change in plan.changes if isinstance(change, Command))
+    return replace(plan, changes=tuple(replace(command, known=True) for command in commands))
 
 
 def _changed(steps: Steps) -> list[FileChange | Foretold]:

@@ -32,7 +32,7 @@ class KernelCmdline(JoinedFile):
     """The file.
 
     Args:
-        start: the content that new kernels get as long as there is no file.
+        start: what new kernels get as long as there is no file, or one with nothing but comments.
         first_only: whether only the first line of text counts, comment or not.
     """
 
@@ -42,8 +42,9 @@ class KernelCmdline(JoinedFile):
     @property
     def text(self) -> str:
         """The content, or what stands for it, undecodable bytes kept."""
-        content = self.start if self.content is None else self.content
-        return content.decode("utf-8", "surrogateescape")
+        there = (self.content or b"").decode("utf-8", "surrogateescape")
+        speaks = self.content is not None and (self.first_only or self._places(there.split("\n")))
+        return there if speaks else there + self.start.decode("utf-8", "surrogateescape")
 
     def lines(self) -> tuple[CommandLine, ...]:
         """Return the lines of text that are no comments; an empty one when there is none."""
@@ -85,11 +86,11 @@ def read_kernel_cmdline(host: Host, newest: CommandLine | None) -> tuple[KernelC
     """
     content = host.read_bytes(KERNEL_CMDLINE)
     vendor = host.read_bytes(VENDOR_CMDLINE)
-    if content is not None or vendor is not None:
-        return (KernelCmdline(KERNEL_CMDLINE, content, start=vendor or b""),)
-    if newest is None:
+    if vendor is None and newest is not None:
+        vendor = start_of(newest)
+    if content is None and vendor is None:
         return ()
-    return (KernelCmdline(KERNEL_CMDLINE, None, start=start_of(newest)),)
+    return (KernelCmdline(KERNEL_CMDLINE, content, start=vendor or b""),)
 
 
 def start_of(line: CommandLine) -> bytes:

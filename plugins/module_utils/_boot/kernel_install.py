@@ -11,14 +11,15 @@ as a hook of mkinitcpio or dracut, is not known here: then the images are seen t
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import replace
 
+from .._errors import RefusedError
 from .._plan import Command
 from .entries import ESPS, newest, read_entries
 from .kernel_cmdline import read_kernel_cmdline
 from .loader import Entry, Loader
+from .release import read_release
 from .uki import read_uki
 
 if t.TYPE_CHECKING:
@@ -38,9 +39,21 @@ _HINT = (
 
 
 def observe(host: Host, *, reason: str) -> Loader:
-    """Read the entries of this system and what new kernels inherit."""
+    """Read the entries of this system and what new kernels inherit.
+
+    Raises:
+        RefusedError: when unified kernel images are there, none of which is known to be its own.
+    """
     entries = read_esp_entries(host)
     images = tuple(_images(host))
+    others = [f"{folder}/{name}" for folder in _folders(host, _UKIS) for name in host.names(folder)]
+    if others and not entries and not images:
+        message = (
+            f"{', '.join(others)}: by their names these are not unified kernel images of this "
+            "system that kernel-install made, and no entry is there; nothing was changed. By hand: "
+            "make them anew with the arguments, by what made them"
+        )
+        raise RefusedError(message)
     latest = newest(entries)
     start = latest.line if latest is not None else images[-1].line if images else None
     loader = Loader(
@@ -96,9 +109,10 @@ def _tokens(host: Host) -> Iterator[str]:
         token = host.attribute(path)
         if token:
             yield f"{token}-"
-    release = host.read_text("/etc/os-release") or host.read_text("/usr/lib/os-release") or ""
-    for token in re.findall(r"""^(?:IMAGE_)?ID=["']?([\w.-]+)""", release, re.MULTILINE):
-        yield f"{token}-"
+    release = read_release(host)
+    for name in ("ID", "IMAGE_ID"):
+        if release.get(name):
+            yield f"{release[name]}-"
 
 
 def _add_all(delta: Delta) -> tuple[Command, ...]:

@@ -119,7 +119,7 @@ def observe(host: Host, *, reason: str) -> Loader:
 
     def kernelstub(delta: Delta) -> tuple[Command, ...]:
         return tuple(
-            Command(("kernelstub", option, " ".join(texts)), seconds=_SECONDS)
+            Command(("kernelstub", option, " ".join(texts)), seconds=_SECONDS, lasting=True)
             for option, texts in _options(configuration.options, delta)
             if texts
         )

@@ -68,19 +68,27 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Delta:
-    """What was put into command lines and what was taken out."""
+    """What was put into command lines and what was taken out.
+
+    Args:
+        beside: what stood beside what was taken out, of the same names.
+    """
 
     added: tuple[Argument, ...] = ()
     removed: tuple[Argument, ...] = ()
+    beside: tuple[Argument, ...] = ()
 
     @classmethod
     def between(cls, found: CommandLine, made: CommandLine) -> Delta:
         """Return what makes one line of the other; an argument counts as often as it is there."""
         before = Counter(argument.text for argument in found.arguments)
         after = Counter(argument.text for argument in made.arguments)
+        removed = tuple(Argument(text) for text in (before - after).elements())
+        names = {argument.name for argument in removed}
         return cls(
             tuple(Argument(text) for text in (after - before).elements()),
-            tuple(Argument(text) for text in (before - after).elements()),
+            removed,
+            tuple(each for each in found.arguments if each.name in names and each not in removed),
         )
 
     def __bool__(self) -> bool:
@@ -92,14 +100,17 @@ class Delta:
         return Delta(
             tuple(dict.fromkeys([*self.added, *other.added])),
             tuple(dict.fromkeys([*self.removed, *other.removed])),
+            tuple(dict.fromkeys([*self.beside, *other.beside])),
         )
 
     def taken_back(self, line: CommandLine) -> CommandLine:
-        """Return a line without what was added and with what was taken out."""
+        """Return a line without what was added and with what was taken out.
+
+        Where another value of the same name stands by now, somebody has decided anew.
+        """
         line = line.without(self.added)
-        there = Counter(argument.text for argument in line.arguments)
-        gone = Counter(argument.text for argument in self.removed) - there
-        return line.with_arguments(Argument(text) for text in gone.elements())
+        names = {argument.name for argument in line.arguments if argument not in self.beside}
+        return line.with_arguments(each for each in self.removed if each.name not in names)
 
 
 def delta_of(found: LineFile, made: LineFile) -> Delta:

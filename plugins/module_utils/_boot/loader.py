@@ -93,8 +93,7 @@ class Loader:
 
     def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
         """Decide what every entry, and what new kernels inherit from, is to get."""
-        standing = record is not None and record.standing
-        new = record if record is not None and standing else BootRecord()
+        new = record if record is not None and record.standing else BootRecord()
         changes: list[Change] = []
         for file in self.files:
             made = file.settled(wanted)
@@ -104,7 +103,7 @@ class Loader:
         for file in self.tool_files:
             new = _remembered(new, file, file.settled(wanted))
         lacking = self._delta(wanted)
-        commands = self.tool(lacking) if changes or lacking else ()
+        commands = self.run(lacking, new, changed=bool(changes))
         return Steps(
             changes=(*changes, *told, *commands),
             rewritten=self._rewritten(commands),
@@ -114,26 +113,29 @@ class Loader:
 
     def absent(self, record: BootRecord) -> Steps:
         """Decide how to take back what was done."""
+        inherited = self.inherited(record)
         changes = [
             change
             for file in self.files
-            for change in file.change_to(
-                taken_back(file, record.files.get(file.path), record.delta)
-            )
+            for change in file.change_to(taken_back(file, record.files.get(file.path), inherited))
         ]
         back = self._way_back(record)
         restored: list[Change] = []
         for file in self.tool_files:
-            content = taken_back(file, record.files.get(file.path), record.delta)
+            content = taken_back(file, record.files.get(file.path), inherited)
             restored += file.change_to(content)
             back = back.and_also(delta_of(file, replace(file, content=content)))
-        commands = self.tool(back) if changes or back else ()
+        commands = self.run(back, record, changed=bool(changes))
         return Steps(
             changes=(*changes, *commands, *restored),
             rewritten=self._rewritten(commands),
             overridden_by=(),
             record=replace(record, standing=False),
         )
+
+    def run(self, delta: Delta, record: BootRecord, *, changed: bool) -> tuple[Command, ...]:
+        """Return what the tool has to do: also what an earlier run did not get to."""
+        return self.tool(delta) if changed or delta or record.due else ()
 
     def assumed(self, wanted: Wanted) -> BootRecord:
         """Return what to take back where nothing is remembered: what would have been set."""
@@ -157,7 +159,24 @@ class Loader:
             if file.path == entry.path and known is not None and known.found is not None:
                 found, made = (replace(file, content=each) for each in (known.found, known.made))
                 return delta_of(found, made)
-        return record.delta
+        return self.inherited(record)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The paths of the files that are written, by us or by the tool."""
+        return tuple(file.path for file in (*self.files, *self.tool_files))
+
+    def inherited(self, record: BootRecord) -> Delta:
+        """Return what was done to entries that came later: what was done to what they come from."""
+        entries = {entry.path for entry in self.entries}
+        for file in self.files:
+            known = record.files.get(file.path)
+            if file.path not in entries and known is not None and known.found is not None:
+                found, made = (replace(file, content=each) for each in (known.found, known.made))
+                return delta_of(found, made)
+        # What was taken out of one entry was in no other for that.
+        own = any(path in entries for path in self.written)
+        return Delta(added=record.delta.added) if own else record.delta
 
     def _delta(self, wanted: Wanted) -> Delta:
         delta = Delta()
@@ -196,7 +215,7 @@ def _remembered(record: BootRecord, file: LineFile, made: bytes | None) -> BootR
     if earlier is None and found is None and made is None:
         return record
     if earlier is not None:
-        found = taken_back(file, earlier, record.delta)
+        found = taken_back(file, earlier, Delta(added=record.delta.added))
     # A file that we made starts from what others say by now: all of it would seem to be ours.
     source = file.content if found is None else found
     delta = delta_of(replace(file, content=source), replace(file, content=made))

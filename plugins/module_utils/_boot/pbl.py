@@ -24,7 +24,8 @@ from .._plan import Command
 from .grub_cfg import grub_entries
 from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, GrubDefault, effective
 from .linefile import Delta
-from .loader import Loader
+from .loader import Entry, Loader
+from .release import SUSE_SETTINGS, suse_loader_type
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,8 +35,6 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 _OUTPUT = "/boot/grub2/grub.cfg"
-_SETTINGS = "/etc/sysconfig/bootloader"
-_TYPE = re.compile(r"""^LOADER_TYPE=["']?([\w-]+)""", re.MULTILINE)
 _TYPES = ("grub2", "grub2-efi")
 _LINE = re.compile(rf"^{LINUX_DEFAULT}=.*$", re.MULTILINE)
 _PLAIN = re.compile(rf'{LINUX_DEFAULT}="[^"\\$`]*"[ \t]*')
@@ -92,10 +91,10 @@ def observe(host: Host, *, reason: str) -> Loader:
     Raises:
         RefusedError: when pbl serves another boot loader here.
     """
-    told = _TYPE.search(host.read_text(_SETTINGS) or "")
-    if told and told[1] not in _TYPES:
+    told = suse_loader_type(host)
+    if told is not None and told not in _TYPES:
         raise RefusedError(
-            f"{_SETTINGS}: LOADER_TYPE is {told[1]}, and with pbl this module serves "
+            f"{SUSE_SETTINGS}: LOADER_TYPE is {told}, and with pbl this module serves "
             f"{' and '.join(_TYPES)}; for systemd-boot and grub2-bls use bootloader: sdbootutil"
         )
     default = PblDefault(GRUB_DEFAULT, host.read_bytes(GRUB_DEFAULT))
@@ -107,14 +106,17 @@ def observe(host: Host, *, reason: str) -> Loader:
         options = [("--del-option", each.text) for each in delta.removed]
         options += [("--add-option", each.text) for each in delta.added]
         return (
-            *(Command(("pbl", *option)) for option in options),
-            Command(("pbl", "--config"), seconds=_SECONDS),
+            *(Command(("pbl", *option), lasting=True) for option in options),
+            Command(("pbl", "--config"), seconds=_SECONDS, lasting=True),
         )
 
+    entries = tuple(each for each in grub_entries(host, _OUTPUT) if "-recovery-" not in each.id)
+    if not entries and default.content is not None:
+        entries = (Entry("GRUB", GRUB_DEFAULT, effective(*default.lines())),)
     return Loader(
         "pbl",
         reason,
-        tuple(entry for entry in grub_entries(host, _OUTPUT) if "-recovery-" not in entry.id),
+        entries,
         tool_files=(default,) if default.foretold else (),
         tool=pbl,
         output=_OUTPUT,

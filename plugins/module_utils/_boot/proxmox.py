@@ -25,19 +25,19 @@ from .cmdline import CommandLine, running
 from .drop_in import DropInLoader
 from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, effective
 from .kernel_cmdline import KERNEL_CMDLINE, KernelCmdline, start_of
+from .linefile import Delta
 from .loader import Entry, Loader, Overriding, Steps, no_tool
 from .record import BootRecord
+from .release import loader_info
 from .wanted import Wanted
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._host import Host
-    from .linefile import Delta
 
 _UUIDS = "/etc/kernel/proxmox-boot-uuids"
 _EFI = "/sys/firmware/efi"
-_LOADER_INFO = f"{_EFI}/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _SECONDS = 900.0
 _HINT = "what was written for it is taken back; run it by hand to see more"
 
@@ -86,10 +86,8 @@ def uses_boot_tool(host: Host) -> bool:
 
 def boots_with_systemd_boot(host: Host) -> tuple[bool | None, str]:
     """Tell whether systemd-boot starts this machine, None where nothing tells, and by what."""
-    info = host.read_bytes(_LOADER_INFO)
-    if info is not None:
-        # Text in UTF-16 after four bytes of attributes.
-        name = info[4:].decode("utf-16-le", "replace").rstrip("\0")
+    name = loader_info(host)
+    if name is not None:
         return name.startswith("systemd-boot"), f"{name} started it (EFI variable LoaderInfo)"
     if host.exists(_EFI):
         return None, "UEFI, and no EFI variable LoaderInfo: systemd-boot or GRUB"
@@ -114,6 +112,11 @@ class ProxmoxLoader(Loader):
 
     parts: tuple[Loader, ...] = ()
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The paths of the files of all sources."""
+        return tuple(path for part in self.parts for path in part.written)
+
     def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
         """Decide what each source is to get."""
         changes: list[Change] = []
@@ -124,7 +127,7 @@ class ProxmoxLoader(Loader):
             overridden_by += steps.overridden_by
             record = steps.record
         lacking = self._delta(wanted)
-        commands = self.tool(lacking) if changes or lacking else ()
+        commands = self.run(lacking, record or BootRecord(), changed=bool(changes))
         return Steps(
             changes=(*changes, *commands),
             rewritten=(),
@@ -135,7 +138,7 @@ class ProxmoxLoader(Loader):
     def absent(self, record: BootRecord) -> Steps:
         """Decide how to take back what was done to each source."""
         changes = [change for part in self.parts for change in part.absent(record).changes]
-        commands = self.tool(record.delta) if changes else ()
+        commands = self.run(Delta(), record, changed=bool(changes))
         return Steps(
             changes=(*changes, *commands),
             rewritten=(),

@@ -60,7 +60,7 @@ def observe(host: Host, *, reason: str) -> Loader:
     def kargs(delta: Delta) -> tuple[Command, ...]:
         arguments = _arguments(entry.line, delta)
         command = ("rpm-ostree", "kargs", *arguments)
-        return (Command(command, seconds=_SECONDS, hint=_HINT),) if arguments else ()
+        return (Command(command, seconds=_SECONDS, hint=_HINT, lasting=True),) if arguments else ()
 
     return Loader(_NAME, reason, (entry,), tool=kargs)
 

@@ -17,20 +17,27 @@ from .cmdline import Argument, CommandLine
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+ANY = "any"
 INTEL_ON = Argument("intel_iommu=on")
 PASSTHROUGH = Argument("iommu=pt")
 # Parameters of which every occurrence counts, where of others the last one does.
 _REPEATED = frozenset(
     {
+        "acpi",
         "acpi_osi",
+        "cgroup_disable",
         "console",
         "crashkernel",
         "dyndbg",
         "earlycon",
+        "efi",
         "hugepages",
         "hugepagesz",
+        "initcall_blacklist",
         "ip",
+        "mem",
         "memmap",
+        "modprobe.blacklist",
         "netconsole",
         "pci",
         "video",
@@ -45,28 +52,40 @@ class Wanted:
 
     Args:
         vendor: whose IOMMU must not be turned off; None where it cannot be told.
+        replaced: what earlier tasks had put in for them.
     """
 
     arguments: tuple[Argument, ...]
     vendor: str | None
+    replaced: tuple[Argument, ...] = ()
 
     @classmethod
     def of(cls, vendor: str | None, *, passthrough: bool, extra: Sequence[str]) -> Wanted:
         """Return what the options of the module ask for.
 
+        Args:
+            vendor: C(any) asks for what serves on every x86, None for nothing of the IOMMU's own.
+
         Raises:
-            InputError: for an argument that is none, or that turns the IOMMU off.
+            InputError: for an argument that is none, or that works against the others.
         """
         asked = [Argument.parse(text, option="extra") for text in extra]
         for argument in asked:
             if switched_off([argument.plain], None):
                 accepted = "arguments that do not turn the IOMMU off"
                 raise InputError("extra", argument.text, accepted)
-        own = [INTEL_ON] if vendor == "intel" else []
-        if passthrough and vendor in ("intel", "amd"):
+        own = [INTEL_ON] if vendor in ("intel", ANY) else []
+        if passthrough and vendor in ("intel", "amd", ANY):
             own.append(PASSTHROUGH)
-        texts = dict.fromkeys(argument.text for argument in [*own, *asked])
-        return cls(tuple(map(Argument, texts)), vendor)
+        told = CommandLine(()).with_arguments(asked)
+        lacking = cls(tuple(own), vendor).missing(told)
+        texts = dict.fromkeys(argument.text for argument in [*lacking, *asked])
+        wanted = cls(tuple(map(Argument, texts)), None if vendor == ANY else vendor)
+        missing = wanted.missing(CommandLine(()).with_arguments(wanted.arguments))
+        if missing:
+            accepted = f"arguments that let {' '.join(map(str, missing))} take effect"
+            raise InputError("extra", " ".join(map(str, asked)), accepted)
+        return wanted
 
     def missing(self, line: CommandLine) -> tuple[Argument, ...]:
         """Return what does not take effect with a command line."""
@@ -101,7 +120,15 @@ class Wanted:
         """Return a command line with what it lacks, and without what works against it."""
         off = self.off(line)
         line = line.edited(lambda argument: self._without_off(argument, off))
+        if self.missing(line):
+            line = line.without(self.replaced)
         return line.with_arguments(self.missing(line))
+
+    def instead_of(self, earlier: Sequence[Argument]) -> Wanted:
+        """Return it such that an earlier value of ours makes room for one of the same name."""
+        names = {argument.name for argument in self.arguments if not self._repeated(argument)}
+        replaced = [each for each in earlier if each.name in names and each not in self.arguments]
+        return replace(self, replaced=tuple(replaced))
 
     def and_earlier(self, arguments: Sequence[Argument]) -> Wanted:
         """Return it with what earlier tasks asked for, which a later value of one name replaces.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
-from .switches import switched_off
+from .switches import switched_off, turned_on
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,12 @@ def iommu_problems(
         return [Problem("iommu", what, why, remedy)]
     source = iommu.announced or ", ".join(iommu.units)
     why = f"an IOMMU is there ({source}), but the kernel did not turn it on"
-    if iommu.announced == "intel":
+    if iommu.announced == "intel" and turned_on(arguments):
+        remedy = (
+            f"see the kernel log for DMAR; turn {firmware_setting('intel')} off and on again in "
+            "the firmware setup, and update the firmware"
+        )
+    elif iommu.announced == "intel":
         remedy = (
             f"add intel_iommu=on iommu=pt to the kernel command line ({_MODULE}), then boot again"
         )

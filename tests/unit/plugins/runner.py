@@ -59,6 +59,8 @@ class ModuleRunner:
             with pytest.raises(SystemExit) as ended:
                 module.main()
         result = t.cast("Result", json.loads(self.capsys.readouterr().out))
+        # Ansible takes nothing else.
+        json.dumps(result, ensure_ascii=False).encode("utf-8")
         assert ended.value.code == (1 if result.get("failed") else 0)
         return {**result, "warnings": told}
 

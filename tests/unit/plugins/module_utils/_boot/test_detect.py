@@ -33,10 +33,29 @@ GRUB_BLI = b"\x06\0\0\0" + "GRUB 2.12\0".encode("utf-16-le")
             "/usr/sbin/grub-mkconfig and /etc/default/grub are there",
         ),
         (
-            {"etc/default/grub": "", "usr/sbin/grub2-mkconfig": "", "usr/sbin/grubby": ""},
+            {ENTRY: "", "etc/default/grub": "", "usr/sbin/grubby": ""},
             "grubby",
-            "/usr/sbin/grubby is there",
+            "/usr/sbin/grubby and entries in /boot/loader/entries are there",
         ),
+        # RHEL 7, or entries that GRUB is told to leave alone.
+        (
+            {"etc/default/grub": "", "usr/sbin/grub2-mkconfig": "", "usr/sbin/grubby": ""},
+            "grub",
+            "/usr/sbin/grub2-mkconfig and /etc/default/grub are there",
+        ),
+        (
+            {
+                ENTRY: "",
+                "etc/default/grub": "GRUB_ENABLE_BLSCFG=false\n",
+                "usr/sbin/grub2-mkconfig": "",
+                "usr/sbin/grubby": "",
+            },
+            "grub",
+            "grub2-mkconfig",
+        ),
+        # Fedora's systemd-boot with a grubby of its own.
+        ({"usr/sbin/grubby": "", LOADER_INFO: SYSTEMD_BOOT}, "kernel-install", "LoaderInfo"),
+        ({"usr/sbin/grub-mkconfig": "", "boot/grub/grub.cfg": ""}, "grub", "grub.cfg are there"),
         ({ENTRY: "", "etc/os-release": "ID=rocky\nID_LIKE='rhel fedora'\n"}, "bls", "has entries"),
         ({ENTRY: "", "boot/grub2/grub.cfg": "blscfg\n"}, "bls", "has entries"),
         ({ENTRY: "", "etc/default/grub": "GRUB_ENABLE_BLSCFG=true\n"}, "bls", "has entries"),
@@ -84,7 +103,7 @@ GRUB_BLI = b"\x06\0\0\0" + "GRUB 2.12\0".encode("utf-16-le")
         ({"usr/bin/kernelstub": "", ENTRY: ""}, "kernelstub", "/usr/bin/kernelstub is there"),
         ({"run/ostree-booted": "", "usr/sbin/grubby": ""}, "rpm-ostree", "/run/ostree-booted"),
         ({"usr/lib/bootc/x": "", "usr/sbin/grubby": ""}, "rpm-ostree", "an image of bootc"),
-        ({"usr/lib/bootc/x": "", "usr/sbin/grubby": "", ENTRY: ""}, "grubby", "grubby is there"),
+        ({"usr/lib/bootc/x": "", "usr/sbin/grubby": "", ENTRY: ""}, "grubby", "grubby and entries"),
     ],
 )
 def test_detected(

@@ -17,7 +17,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate impor
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._boot.loader import Loader
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 INTEL = Wanted.of("intel", passthrough=True, extra=[])
 SCRIPT = "usr/sbin/grub-mkconfig"
@@ -100,8 +100,12 @@ def test_the_command(machine: Machine, files: dict[str, str], command: tuple[str
     assert steps.rewritten == (loader.output,)
 
 
-def test_too_little_room_is_an_error(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = machine.host
+def test_too_little_room_is_an_error(
+    machine: Machine,
+    running: RunningHost,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = running
     machine.write("etc/default/grub", "")
     machine.write("boot/grub/grub.cfg", "x" * 100)
     monkeypatch.setattr(host, "free_bytes", lambda _path: 65536 + 199)

@@ -156,9 +156,20 @@ def test_without_anything_to_start_from_no_file_is_made(machine: Machine) -> Non
 
 
 def test_a_file_that_is_there_is_taken_as_it_is(machine: Machine) -> None:
-    machine.write("etc/kernel/cmdline", "")
-    (file,) = read_kernel_cmdline(machine.host, CommandLine.parse("ro"))
-    assert (file.content, file.text) == (b"", "")
+    machine.write("etc/kernel/cmdline", "ro\n")
+    (file,) = read_kernel_cmdline(machine.host, CommandLine.parse("root=1"))
+    assert (file.content, file.text) == (b"ro\n", "ro\n")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "# nothing yet\n"])
+def test_a_file_that_says_nothing_gets_what_the_entries_have(
+    machine: Machine,
+    content: str,
+) -> None:
+    machine.write("etc/kernel/cmdline", content)
+    (file,) = read_kernel_cmdline(machine.host, CommandLine.parse("root=1"))
+    made = file.settled(INTEL)
+    assert made == f"{content}root=1 intel_iommu=on iommu=pt\n".encode()
 
 
 @given(FILES)
