@@ -42,7 +42,8 @@ options:
       - Whose IOMMU it is. V(intel) needs C(intel_iommu=on); V(amd) and V(arm) are on by default in
         the kernel, and nothing is added for them.
       - V(auto) goes by the ACPI table that announces it (DMAR, IVRS, IORT), else by the processor,
-        with a warning, since the firmware shows no IOMMU then.
+        with a warning, since the firmware shows no IOMMU then. A tree that tells neither gets what
+        Intel needs, with a warning; others take no notice of it.
     type: str
     choices: [auto, intel, amd, arm]
     default: auto
@@ -86,7 +87,8 @@ options:
     default: auto
   backup:
     description:
-      - Keep a copy of each file that changes beside it, named by the time of its last change.
+      - Keep a copy of each file of others that changes beside it, named by the time of its last
+        change. Files that a boot loader's tool makes of them, such as C(grub.cfg), are not copied.
     type: bool
     default: false
 notes:
@@ -106,7 +108,7 @@ EXAMPLES = r"""
 
 - name: Boot, where that is needed
   ansible.builtin.reboot:
-  when: iommu.reboot_required
+  when: iommu.reboot_required and not iommu.rebooted_since
 
 - name: Let vfio-pci take QAT functions of generation 1, too
   hwaccel.virt.iommu_kernel_arg:
@@ -175,7 +177,9 @@ overridden_by:
       description: What is done about it.
       type: str
 bootloader:
-  description: Who owns the command line, as in O(bootloader).
+  description: >-
+    Who owns the command line, as in O(bootloader). V(unknown) with O(state=absent) on a host whose
+    boot loader is not known, where nothing was done.
   returned: success
   type: str
 bootloader_reason:
@@ -197,10 +201,16 @@ not_running:
   returned: success
   type: list
   elements: str
+extra_not_running:
+  description: Those of RV(not_running) that O(extra) asks for.
+  returned: success
+  type: list
+  elements: str
 rebooted_since:
   description: >-
-    Whether the host was booted since the arguments were configured. Together with
-    RV(reboot_required), another reboot does not help.
+    Whether the host was booted since these arguments were first configured. Together with
+    RV(reboot_required), another reboot does not help: something else starts this kernel, or takes
+    the arguments out again before each boot.
   returned: success
   type: bool
 reboot_required:

@@ -52,6 +52,8 @@ class JoinedFile(LineFile):
         if wanted.off(self.effective(lines)):
             nothing = replace(wanted, arguments=())
             lines = tuple(nothing.settled(line) for line in lines)
+        if wanted.missing(self.effective(lines)):
+            lines = tuple(line.without(wanted.replaced) for line in lines)
         lacking = wanted.missing(self.effective(lines))
         spoken = [place for place, line in enumerate(lines) if str(line).strip()]
         last = spoken[-1] if spoken else 0

@@ -255,6 +255,53 @@ def test_what_turns_it_off_is_running(
     assert run_module(MODULE, running=debian)["reboot_required"]
 
 
+def test_bytes_that_are_no_text(debian: Debian, run_module: ModuleRunner) -> None:
+    debian.machine.write("proc/cmdline", b"ro x=\xff\n")
+    debian.machine.write("etc/default/grub.d/a\udcff.cfg", b"GRUB_CMDLINE_LINUX=\xff\n")
+    result = run_module(MODULE, running=debian)
+    assert result["running"] == ["ro", "x=\\xff"]
+    assert [place["file"] for place in result["overridden_by"]] == [
+        "/etc/default/grub.d/a\\xff.cfg"
+    ]
+
+
+def test_a_working_iommu_without_a_table_is_no_warning(
+    debian: Debian,
+    run_module: ModuleRunner,
+) -> None:
+    (debian.machine.root / "sys/firmware/acpi/tables/DMAR").unlink()
+    assert len(run_module(MODULE, running=debian)["warnings"]) == 1
+    debian.machine.add_iommu(table=None, units=("virtio0",))
+    debian.machine.add_pf()
+    assert run_module(MODULE, running=debian)["warnings"] == []
+
+
+def test_extra_arguments_that_are_not_running(debian: Debian, run_module: ModuleRunner) -> None:
+    result = run_module(MODULE, {"extra": ["nosmt", "quiet"]}, running=debian)
+    assert result["not_running"] == [*WANTED, "nosmt"]
+    assert result["extra_not_running"] == ["nosmt"]
+
+
+def test_tasks_with_other_values_replace_and_do_not_pile_up(
+    red_hat: Machine,
+    run_module: ModuleRunner,
+) -> None:
+    write_entry(red_hat, "one", "ro a=0")
+    for value in ("1", "2", "1"):
+        run_module(MODULE, {"extra": [f"a={value}"]})
+    options = red_hat.read(f"{ENTRIES}/one.conf").rpartition("options ")[2]
+    assert options == "ro a=0 intel_iommu=on iommu=pt a=1\n"
+    run_module(MODULE, {"state": "absent"})
+    assert red_hat.read(f"{ENTRIES}/one.conf").endswith("options ro a=0\n")
+
+
+def test_nothing_that_could_get_the_arguments(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.write("boot/EFI/systemd/systemd-bootx64.efi", "")
+    message = run_module.failure(MODULE, {"vendor": "intel"})
+    assert message.startswith("kernel-install (/boot has systemd-boot")
+    assert "no boot entry is there" in message
+
+
 def test_a_boot_that_did_not_help_is_known(debian: Debian, run_module: ModuleRunner) -> None:
     first = run_module(MODULE, running=debian)
     same = run_module(MODULE, running=debian)
@@ -391,12 +438,121 @@ def test_an_operator_s_change_since_stays(red_hat: Machine, run_module: ModuleRu
     assert red_hat.read(f"{ENTRIES}/one.conf").endswith("options ro nosmt intel_iommu=off\n")
 
 
+def test_what_an_operator_decides_anew_stays(red_hat: Machine, run_module: ModuleRunner) -> None:
+    write_entry(red_hat, "one", "ro intel_iommu=off")
+    run_module(MODULE)
+    write_entry(red_hat, "one", "ro intel_iommu=on,sm_on iommu=pt")
+    run_module(MODULE)
+    run_module(MODULE, {"state": "absent"})
+    assert red_hat.read(f"{ENTRIES}/one.conf").endswith("options ro intel_iommu=on,sm_on\n")
+
+
+def test_an_operator_s_own_stays_whatever_the_options_of_the_way_back(
+    red_hat: Machine,
+    run_module: ModuleRunner,
+) -> None:
+    write_entry(red_hat, "one", "ro a=1 iommu=pt")
+    before = red_hat.read(f"{ENTRIES}/one.conf")
+    run_module(MODULE, {"extra": ["a=1", "b=2"]})
+    for options in ({"passthrough": False}, {}, {"extra": ["a=1"]}, {"bootloader": "bls"}):
+        run_module(MODULE, {"state": "absent", **options})
+        assert red_hat.read(f"{ENTRIES}/one.conf") == before
+
+
+def test_a_host_that_gets_grubby_meanwhile(red_hat: Machine, run_module: ModuleRunner) -> None:
+    write_entry(red_hat, "one", "ro iommu=pt intel_iommu=off")
+    before = red_hat.files()
+    run_module(MODULE)
+    red_hat.write("usr/sbin/grubby", "")
+    gone = run_module(MODULE, {"state": "absent"})
+    assert gone["warnings"] == []
+    assert red_hat.read(f"{ENTRIES}/one.conf").encode() == before[f"{ENTRIES}/one.conf"]
+
+
+def test_a_host_whose_boot_loader_has_changed(debian: Debian, run_module: ModuleRunner) -> None:
+    run_module(MODULE, running=debian)
+    write_entry(debian.machine, "one", "ro")
+    debian.machine.write("usr/sbin/grubby", "")
+    gone = run_module(MODULE, {"state": "absent"}, running=debian)
+    assert (gone["bootloader"], gone["changed"]) == ("grub", True)
+    assert DROP_IN not in debian.machine.files()
+
+
+def test_a_way_back_where_nothing_can_have_been_done(run_module: ModuleRunner) -> None:
+    result = run_module(MODULE, {"state": "absent"})
+    assert (result["changed"], result["bootloader"]) == (False, "unknown")
+
+
+# -- runs that were stopped --------------------------------------------------------------------
+
+
+def test_a_run_that_was_stopped_before_its_tool_is_finished(
+    debian: Debian,
+    run_module: ModuleRunner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for state, arguments in (("present", "intel_iommu=on iommu=pt"), ("absent", "")):
+        with monkeypatch.context() as patch:
+            patch.setattr(debian, "run", _stopped)
+            with pytest.raises(KeyboardInterrupt):
+                run_module(MODULE, {"state": state}, running=debian)
+        debian.machine.write(MENU, menu(f"ro {arguments} quiet" if state == "present" else "ro"))
+        again = run_module(MODULE, {"state": state}, running=debian)
+        assert again["changed"]
+        assert debian.commands[-1] == ("update-grub",)
+        count = len(debian.commands)
+        assert not run_module(MODULE, {"state": state}, running=debian)["changed"]
+        assert len(debian.commands) == count
+
+
+def _stopped(command: Sequence[str], *, seconds: float = 60.0) -> str:
+    raise KeyboardInterrupt(command, seconds)
+
+
+class WithGrubby(RunningHost):
+    """A Red Hat host whose grubby edits the first entry and then fails."""
+
+    def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
+        """Play half of grubby."""
+        write_entry(self.machine, "a", "ro intel_iommu=on iommu=pt")
+        raise HostError(f"{command[0]} failed with status 1 within {seconds} s")
+
+
+def test_a_tool_that_fails_half_way_is_undone(red_hat: Machine, run_module: ModuleRunner) -> None:
+    red_hat.write("usr/sbin/grubby", "")
+    write_entry(red_hat, "a", "ro")
+    write_entry(red_hat, "b", "ro")
+    before = red_hat.files()
+    run_module.failure(MODULE, running=WithGrubby(red_hat))
+    assert red_hat.files() == before
+
+
+def test_no_reboot_where_something_takes_the_arguments_out_before_each(
+    debian: Debian,
+    run_module: ModuleRunner,
+) -> None:
+    run_module(MODULE, running=debian)
+    (debian.machine.root / DROP_IN).unlink()
+    debian.machine.write(MENU, menu("ro quiet"))
+    debian.boot("second")
+    again = run_module(MODULE, running=debian)
+    assert (again["changed"], again["reboot_required"], again["rebooted_since"]) == (
+        True,
+        True,
+        True,
+    )
+
+
 # -- files -------------------------------------------------------------------------------------
 
 
-def test_backup(debian: Debian, run_module: ModuleRunner) -> None:
-    run_module(MODULE, {"backup": True}, running=debian)
-    assert [path for path in debian.machine.files() if path.endswith("~")] == []
+def test_backup_of_our_own_file(debian: Debian, run_module: ModuleRunner) -> None:
+    assert run_module(MODULE, {"backup": True}, running=debian)["backup_files"] == []
+    more = run_module(MODULE, {"backup": True, "extra": ["nosmt"]}, running=debian)
+    (path,) = more["backup_files"]
+    assert "nosmt" not in debian.machine.read(path)
+    # Not read by grub-mkconfig.
+    assert not path.endswith(".cfg")
 
 
 def test_backup_of_what_changes(red_hat: Machine, run_module: ModuleRunner) -> None:
@@ -430,6 +586,7 @@ def test_a_link_stays_a_link(machine: Machine, run_module: ModuleRunner) -> None
         ({"extra": ["a b"]}, "option extra: 'a b' is not accepted, use one argument"),
         ({"extra": ["a\nb"]}, "option extra: 'a\\nb' is not accepted"),
         ({"extra": ["iommu=off"]}, "arguments that do not turn the IOMMU off"),
+        ({"extra": ["iommu=nopt"]}, "option extra: 'iommu=nopt' is not accepted"),
         ({"bootloader": "lilo"}, "value of bootloader must be one of: auto, grub, grubby"),
     ],
 )
