@@ -219,6 +219,34 @@ def test_a_folder_that_may_not_be_listed(host: Host, monkeypatch: pytest.MonkeyP
         host.names("/etc")
 
 
+def test_a_piece_of_a_file(host: Host) -> None:
+    host.write_file("/etc/image", b"0123456789", 0o644)
+    assert host.read_piece("/etc/image", 3, 4) == b"3456"
+    assert host.read_piece("/etc/image", 8, 4) == b"89"
+    assert host.read_piece("/etc/none", 0, 4) == b""
+
+
+def test_when_a_file_was_changed(host: Host) -> None:
+    host.write_file("/etc/image", b"", 0o644)
+    os.utime(host.locate("/etc/image"), (5, 7))
+    assert host.modified("/etc/image") == pytest.approx(7)
+    assert host.modified("/etc/none") is None
+
+
+def test_room_on_a_file_system(host: Host) -> None:
+    found = os.statvfs(host.root)
+    room = host.free_bytes("/")
+    assert room is not None
+    assert room == pytest.approx(found.f_bfree * found.f_frsize, rel=0.1)
+    assert host.free_bytes("/none") is None
+
+
+def test_programs_of_root_are_found(live: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    told = live.run(["sh", "-c", "echo $PATH"]).strip().split(":")
+    assert told == ["/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
+
+
 def test_guarded_reads(live: Host, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("16\n")
     paths = [str(tmp_path / name) for name in ("a", "missing")]

@@ -18,6 +18,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     Change,
     Command,
     FileChange,
+    Foretold,
     Marker,
     Plan,
 )
@@ -247,6 +248,64 @@ def test_a_record_stays_once_a_device_was_changed(tmp_path: Path) -> None:
     failing(tmp_path, plan, sriov_numvfs__16=errno.EIO)
     assert (tmp_path / "var/record").read_bytes() == b"{}\n"
     assert not (tmp_path / "etc/rule").exists()
+
+
+def test_what_a_command_makes_is_shown_and_not_made(tmp_path: Path) -> None:
+    told = Foretold("/etc/entry", b"old\n", b"new\n")
+    assert not Plan((told,))
+    assert Plan((told,)).diff() == [
+        {
+            "before_header": "/etc/entry",
+            "after_header": "/etc/entry",
+            "before": "old\n",
+            "after": "new\n",
+        }
+    ]
+    host = Recorder(tmp_path)
+    Plan((told,)).apply(host)
+    assert host.done == []
+
+
+def test_what_a_command_has_made_goes_back_when_it_fails(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/half").write_bytes(b"new\n")
+    (tmp_path / "etc/not").write_bytes(b"old\n")
+    told = [Foretold(f"/etc/{name}", b"old\n", b"new\n") for name in ("half", "not")]
+    _error, host = failing(tmp_path, Plan((*told, Command(("tool",)))), tool=errno.EIO)
+    assert (tmp_path / "etc/half").read_bytes() == b"old\n"
+    assert host.done == ["write /etc/half"]
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_record_stays_once_a_command_that_lasts_was_run(tmp_path: Path, *, lasting: bool) -> None:
+    plan = Plan((RECORD, Command(("first",), lasting=lasting), Command(("second",))))
+    failing(tmp_path, plan, second=errno.EIO)
+    assert (tmp_path / "var/record").exists() is lasting
+
+
+def test_a_command_that_was_told_of_is_no_change() -> None:
+    assert Plan((Command(("tool",)),))
+    assert not Plan((Command(("tool",), known=True),))
+    assert Plan((Command(("tool",), known=True),)).pending_commands() == [["tool"]]
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EPERM, "lsattr"),
+        (errno.EROFS, "mounted read-only"),
+        (errno.ENOSPC, "no space is left"),
+    ],
+)
+def test_a_file_that_cannot_be_written_has_a_remedy(
+    tmp_path: Path,
+    number: int,
+    hint: str,
+) -> None:
+    host = Recorder(tmp_path, failing={"write /etc/rule": number})
+    with pytest.raises(HostError, match=hint) as caught:
+        Plan((RULE,)).apply(host)
+    assert caught.value.number == number
 
 
 def test_what_cannot_be_undone_is_told(tmp_path: Path) -> None:
