@@ -174,7 +174,9 @@ class Words:
         parts = self._double()
         # Outside of quotes again for bash, inside still for dash.
         if cursor.bash and "\\" in cursor.text[start : cursor.at]:
-            raise cursor.error("a backslash in quotes within a quoted ${ } is not followed", start)
+            raise cursor.error(
+                "a backslash in quotes within a quoted expansion is not followed", start
+            )
         return parts
 
     def _quoted_dollar(self, end: str) -> WordPart:

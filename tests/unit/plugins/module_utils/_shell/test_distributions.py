@@ -101,10 +101,10 @@ if [ -d /sys/firmware/efi ]; then
     GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX efi=runtime"
 fi
 cat >/dev/null <<-EOF
-	GRUB_CMDLINE_LINUX="this is no assignment
-	EOF
+TABGRUB_CMDLINE_LINUX="this is no assignment
+TABEOF
 export GRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX:+$GRUB_CMDLINE_LINUX }console=$GRUB_SERIAL"
-"""
+""".replace("TAB", "\t")
 LONG = r"""GRUB_CMDLINE_LINUX="intel_iommu=on \
 iommu=pt \
   vfio-pci.ids=8086:1234"
