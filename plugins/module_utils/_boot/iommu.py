@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .._errors import RefusedError
 from .._iommu.groups import read_iommu
 from .._iommu.problems import firmware_setting
 from .._iommu.vendors import cpu_vendor, first_cpu
-from .._plan import Command, FileChange, Foretold, Plan
+from .._plan import Command, FileChange, Plan
 from .._undo import UNDO_PATH, UndoRecord
-from .cmdline import Argument, CommandLine, running
+from .cmdline import running
 from .detect import read_loader
 from .linefile import Delta
 from .loader import Loader
-from .record import BootRecord, loaders_on_record, read_record, with_record
+from .outcome import arguments_of, backups, files, not_running, reboot_required, stamp
+from .record import loaders_on_record, read_record, with_record
+from .state import State, boot_of, due_and_done, to_take_back
 from .wanted import ANY, Wanted
 
 if t.TYPE_CHECKING:
@@ -28,36 +29,8 @@ if t.TYPE_CHECKING:
 
     from .._host import Host
     from .._iommu.groups import Iommu
+    from .cmdline import Argument
     from .loader import Entry, Steps
-
-_SWITCHES = ("intel_iommu", "amd_iommu", "iommu")
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that the decision needs.
-
-    Args:
-        running: what the running kernel was started with, None for a tree that does not run.
-        boot: the kernel's id of this boot.
-        live: whether it is the running machine.
-        stamps: when the files of the boot loader were last changed, by path.
-    """
-
-    wanted: Wanted
-    iommu: Iommu
-    running: CommandLine | None
-    boot: str | None
-    loader: Loader
-    undo: UndoRecord
-    live: bool
-    stamps: dict[str, str]
-    warnings: tuple[str, ...]
-
-    @property
-    def record(self) -> BootRecord | None:
-        """What is remembered of the boot loader."""
-        return read_record(self.undo, self.loader.name)
 
 
 class IommuKernelArg:
@@ -75,7 +48,7 @@ class IommuKernelArg:
         vendor, warnings = self._vendor(host, iommu)
         wanted, undo = self._wanted(vendor), UndoRecord.read(host)
         loader = self._loader(host, wanted, undo)
-        stamps = {path: _stamp(host.modified(path)) for path in loader.written}
+        stamps = {path: stamp(host.modified(path)) for path in loader.written}
         record = read_record(undo, loader.name)
         if record is not None and record.standing:
             wanted = wanted.instead_of(record.delta.added)
@@ -95,7 +68,7 @@ class IommuKernelArg:
         """Decide what the boot loader's files are to be, or refuse."""
         _check_found(state, present=self.present)
         steps = self._steps(state)
-        changes = Plan((*_backups(state, steps, wanted=self.options["backup"]), *steps.changes))
+        changes = Plan((*backups(state, steps, wanted=self.options["backup"]), *steps.changes))
         name = state.loader.name
         if self.present:
             record, closing = self._record(state, steps)
@@ -114,7 +87,7 @@ class IommuKernelArg:
         if not state.record.standing:
             return changes
         # Whoever is stopped half way has still to run the tool.
-        standing, _closing = _due_and_done(state, steps, state.record)
+        standing, _closing = due_and_done(state, steps, state.record)
         before = UndoRecord(standing[0].after if standing else state.undo.content, undo.modules)
         plan = Plan(standing).and_then(changes)
         return replace(plan, closing=before.change(), warnings=warnings)
@@ -143,11 +116,11 @@ class IommuKernelArg:
     def report(self, before: State, after: State) -> dict[str, t.Any]:
         """Return the module's return values."""
         steps = self._steps(before)
-        backups = _backups(before, steps, wanted=self.options["backup"])
+        copies = backups(before, steps, wanted=self.options["backup"])
         wanted = after.wanted if self.present else Wanted((), after.wanted.vendor)
         return {
             "arguments": [argument.text for argument in wanted.arguments],
-            "running": [argument.text for argument in _arguments(after.running)],
+            "running": [argument.text for argument in arguments_of(after.running)],
             "iommu_active": after.iommu.active,
             "announced": after.iommu.announced,
             "entries": [
@@ -164,12 +137,12 @@ class IommuKernelArg:
             ],
             "bootloader": after.loader.name,
             "bootloader_reason": after.loader.reason,
-            "files": [] if self._waits(before, steps) else _files(steps),
-            "backup_files": [backup.path for backup in backups],
-            "not_running": self._not_running(after),
-            "extra_not_running": self._not_running(after, only=self.options["extra"]),
-            "reboot_required": self._reboot_required(after),
-            "rebooted_since": self.present and before.boot not in (None, _boot_of(before)),
+            "files": [] if self._waits(before, steps) else files(steps),
+            "backup_files": [copy.path for copy in copies],
+            "not_running": not_running(after) if self.present else [],
+            "extra_not_running": not_running(after, self.options["extra"]) if self.present else [],
+            "reboot_required": reboot_required(after, present=self.present),
+            "rebooted_since": self.present and before.boot not in (None, boot_of(before)),
         }
 
     def _wanted(self, vendor: str | None) -> Wanted:
@@ -216,12 +189,12 @@ class IommuKernelArg:
     def _steps(self, state: State) -> Steps:
         if self.present:
             return state.loader.present(state.wanted, state.record)
-        return state.loader.absent(_to_take_back(state))
+        return state.loader.absent(to_take_back(state))
 
     def _entries_after(self, state: State) -> tuple[Entry, ...]:
         if self.present:
             return state.loader.entries_with(state.wanted)
-        return state.loader.entries_without(_to_take_back(state))
+        return state.loader.entries_without(to_take_back(state))
 
     def _left(self, state: State) -> bool:
         """Tell whether an operator's own arguments stay, which a later run must not take."""
@@ -240,7 +213,7 @@ class IommuKernelArg:
         if expected is None or before.loader.output is not None:
             return ()
         more = Delta.between(expected.line, found.line).added
-        return tuple(each for each in more if each in _to_take_back(before).delta.added)
+        return tuple(each for each in more if each in to_take_back(before).delta.added)
 
     def _waits(self, state: State, steps: Steps) -> bool:
         """Tell whether an earlier run has left all that is to do to a command of a tree."""
@@ -249,76 +222,8 @@ class IommuKernelArg:
     def _record(self, state: State, steps: Steps) -> tuple[tuple[FileChange, ...], ...]:
         """Return the changes of the record before and after the tool is run."""
         asked = dict.fromkeys([*steps.record.asked, *state.wanted.arguments])
-        new = replace(steps.record, asked=tuple(asked), boot=_boot_of(state))
-        return _due_and_done(state, steps, new)
-
-    def _not_running(self, state: State, only: Sequence[str] | None = None) -> list[str]:
-        """Return what is wanted and not in effect in the running kernel."""
-        if state.running is None or not self.present:
-            return []
-        missing = [argument.text for argument in state.wanted.missing(state.running)]
-        return [text for text in missing if only is None or text in only]
-
-    def _reboot_required(self, state: State) -> bool:
-        """Tell whether what is configured differs from what the running kernel was given."""
-        if state.running is None:
-            return False
-        if self.present:
-            return not state.wanted.met(state.running)
-        record = state.record or BootRecord()
-        names = {argument.name for argument in (*state.wanted.arguments, *record.delta.added)}
-        names |= {*_SWITCHES, *(argument.name for argument in record.delta.removed)}
-        now = _of_names(state.running, names)
-        entries = [_of_names(entry.line, names) for entry in state.loader.entries]
-        return bool(entries) and now not in entries
-
-
-def _to_take_back(state: State) -> BootRecord:
-    """Return what to take back; without a record, what the module would have set."""
-    record = state.record
-    if record is None:
-        return state.loader.assumed(state.wanted)
-    if not record.standing:
-        return BootRecord(standing=False)
-    return replace(record, due=record.due and state.live)
-
-
-def _boot_of(state: State) -> str | None:
-    """Return the boot during which these arguments were first configured, else this one.
-
-    It stays though somebody takes them out again: at each boot that would be a loop.
-    """
-    record = state.record
-    if record is None or not record.standing or record.boot is None:
-        return state.boot
-    return record.boot if {*state.wanted.arguments} <= {*record.asked} else state.boot
-
-
-def _due_and_done(
-    state: State,
-    steps: Steps,
-    record: BootRecord,
-) -> tuple[tuple[FileChange, ...], tuple[FileChange, ...]]:
-    """Return the changes of the record before and after the tool has been run.
-
-    For a tree that does not run, it is due until a run on the machine itself.
-    """
-    due = any(isinstance(change, Command) for change in steps.changes)
-    before = with_record(state.undo, state.loader.name, replace(record, due=due))
-    first = before.change()
-    if not due or not state.live:
-        return first, ()
-    content = first[0].after if first else state.undo.content
-    done = with_record(before, state.loader.name, replace(record, due=False))
-    return first, UndoRecord(content, done.modules).change()
-
-
-def _arguments(line: CommandLine | None) -> tuple[Argument, ...]:
-    return () if line is None else line.arguments
-
-
-def _of_names(line: CommandLine, names: set[str]) -> list[tuple[str, str | None]]:
-    return [(each.name, each.value) for each in line.arguments if each.name in names]
+        new = replace(steps.record, asked=tuple(asked), boot=boot_of(state))
+        return due_and_done(state, steps, new)
 
 
 def _check_found(state: State, *, present: bool) -> None:
@@ -343,30 +248,3 @@ def _all_known(plan: Plan) -> Plan:
     """Return a plan that an earlier run has made for the same tree: its commands still wait."""
     commands = (change for change in plan.changes if isinstance(change, Command))
     return replace(plan, changes=tuple(replace(command, known=True) for command in commands))
-
-
-def _changed(steps: Steps) -> list[FileChange | Foretold]:
-    """Return what becomes of files; one that is put right behind a tool may stay as it is."""
-    return [
-        change
-        for change in steps.changes
-        if isinstance(change, (FileChange, Foretold)) and change.before != change.after
-    ]
-
-
-def _files(steps: Steps) -> list[str]:
-    return sorted({*(change.path for change in _changed(steps)), *steps.rewritten})
-
-
-def _backups(state: State, steps: Steps, *, wanted: bool) -> tuple[FileChange, ...]:
-    """Return copies of the files that change, named by the time when each was last changed."""
-    found = {change.path: change.before for change in _changed(steps)} if wanted else {}
-    return tuple(
-        FileChange(f"{path}.{state.stamps[path]}~", None, before, mode=0o600, shown=False)
-        for path, before in found.items()
-        if before is not None and path in state.stamps
-    )
-
-
-def _stamp(seconds: float | None) -> str:
-    return time.strftime("%Y-%m-%d@%H:%M:%S", time.gmtime(seconds or 0))
