@@ -187,7 +187,9 @@ bootloader_reason:
   returned: success
   type: str
 files:
-  description: The files that change, those that the boot loader's own tool writes included.
+  description: >-
+    The files that change, with those that the boot loader's own tool writes when it is run, that is
+    when O(root) is V(/).
   returned: success
   type: list
   elements: path

@@ -137,7 +137,7 @@ class IommuKernelArg:
             ],
             "bootloader": after.loader.name,
             "bootloader_reason": after.loader.reason,
-            "files": [] if self._waits(before, steps) else files(steps),
+            "files": files(before, steps),
             "backup_files": [copy.path for copy in copies],
             "not_running": not_running(after) if self.present else [],
             "extra_not_running": not_running(after, self.options["extra"]) if self.present else [],
@@ -214,10 +214,6 @@ class IommuKernelArg:
             return ()
         more = Delta.between(expected.line, found.line).added
         return tuple(each for each in more if each in to_take_back(before).delta.added)
-
-    def _waits(self, state: State, steps: Steps) -> bool:
-        """Tell whether an earlier run has left all that is to do to a command of a tree."""
-        return self.present and _waits(state, steps, self._record(state, steps)[0])
 
     def _record(self, state: State, steps: Steps) -> tuple[tuple[FileChange, ...], ...]:
         """Return the changes of the record before and after the tool is run."""

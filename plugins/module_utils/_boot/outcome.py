@@ -44,9 +44,14 @@ def reboot_required(state: State, *, present: bool) -> bool:
     return bool(entries) and now not in entries
 
 
-def files(steps: Steps) -> list[str]:
-    """Return the paths of the files that change, sorted."""
-    return sorted({*(change.path for change in _changed(steps)), *steps.rewritten})
+def files(state: State, steps: Steps) -> list[str]:
+    """Return the paths of the files that change, sorted.
+
+    In a tree that does not run, what its tools would write stays as it is.
+    """
+    if state.live:
+        return sorted({*(change.path for change in _changed(steps)), *steps.rewritten})
+    return sorted(change.path for change in _changed(steps) if isinstance(change, FileChange))
 
 
 def backups(state: State, steps: Steps, *, wanted: bool) -> tuple[FileChange, ...]:

@@ -83,11 +83,13 @@ def test_before_after_and_before_again(
     assert made["bootloader_reason"]
     assert made["pending_commands"] == tree["commands"]["present"]
     assert [entry["id"] for entry in made["entries"]] == tree["entries"]
+    assert made["files"] == sorted(f"/{path}" for path in tree["after"])
     assert made["overridden_by"] == tree.get("overridden_by", [])
     assert [argument for entry in made["entries"] for argument in entry["missing"]] == []
 
     again = run(run_module, tree)
     assert not again["changed"]
+    assert (again["files"], again["diff"]) == ([], [])
     assert files_of(machine) == after
 
     rehearsed = run(run_module, tree, check=True, state="absent")
