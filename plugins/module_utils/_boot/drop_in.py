@@ -18,7 +18,7 @@ from .._errors import HwaccelError
 from .._plan import FileChange
 from .._shell.evaluate import Dialect, Evaluation, Value, evaluate
 from .cmdline import Argument, CommandLine
-from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, effective, quoted, unknown_value
+from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, lines_of, quoted, unknown_value
 from .linefile import Delta
 from .loader import Loader, Overriding, Steps
 from .record import BootRecord
@@ -46,12 +46,14 @@ class DropIn:
     Args:
         others: path and text in the order of reading, without ours.
         ours: path and content of the files that we wrote.
+        recovery: whether there are recovery entries, which get C(GRUB_CMDLINE_LINUX) alone.
     """
 
     folder: str
     dialect: Dialect
     others: tuple[tuple[str, str], ...]
     ours: tuple[tuple[str, bytes], ...] = ()
+    recovery: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,13 @@ class _Draft:
             HwaccelError: where a value cannot be known and would count, or no file is right.
         """
         found = evaluate(drop_in.others, drop_in.dialect)
-        if _is_met(found, wanted, unknown_too=True):
+        recovery = drop_in.recovery
+        if not _is_unknown(found) and _is_met(found, wanted, recovery=recovery):
             return cls("", None, Delta(), ())
-        content, delta = _written(found, wanted)
+        content, delta = _written(found, wanted, recovery=recovery)
         for path in _places(drop_in):
             files = sorted([*drop_in.others, (path, content)], key=_order)
-            if _is_met(evaluate(files, drop_in.dialect), wanted, unknown_too=False):
+            if _is_met(evaluate(files, drop_in.dialect), wanted, recovery=recovery):
                 told = tuple(_overriding(found, wanted, path))
                 return cls(path, content.encode("utf-8", "surrogateescape"), delta, told)
         if LINUX in found.variables and found.variables[LINUX].unknown is not None:
@@ -173,7 +176,7 @@ class _Draft:
         raise HwaccelError(message)
 
 
-def _written(found: Evaluation, wanted: Wanted) -> tuple[str, Delta]:
+def _written(found: Evaluation, wanted: Wanted, *, recovery: bool) -> tuple[str, Delta]:
     """Return the text of our file, and what it does to the command line."""
     default = found.variables.get(LINUX_DEFAULT)
     if default is not None and default.possible is None and wanted.arguments:
@@ -185,8 +188,9 @@ def _written(found: Evaluation, wanted: Wanted) -> tuple[str, Delta]:
     after = {line: wanted.cleared(line, before=False) for line in _lines(found, LINUX_DEFAULT)}
     lacking = dict.fromkeys(
         argument
-        for linux, end in itertools.product(before.values(), after.values())
-        for argument in wanted.missing(effective(linux, end))
+        for pair in itertools.product(before.values(), after.values())
+        for line in lines_of(*pair, recovery=recovery)
+        for argument in wanted.missing(line)
     )
     # Told once and in the order in which they are wanted.
     arguments = tuple(argument for argument in wanted.arguments if argument in lacking)
@@ -231,21 +235,16 @@ def _takes_more(line: CommandLine) -> bool:
     return probe in CommandLine.parse(f"{line} {probe}").arguments
 
 
-def _is_met(found: Evaluation, wanted: Wanted, *, unknown_too: bool) -> bool:
-    """Tell whether all is there whichever way the files go.
-
-    Args:
-        unknown_too: whether a value that cannot be known counts as one that lacks all.
-    """
-    unknown = any(value.possible is None for value in _values(found))
-    if unknown and unknown_too:
-        return False
+def _is_met(found: Evaluation, wanted: Wanted, *, recovery: bool) -> bool:
+    """Tell whether all is there whichever way the files go, as far as that can be known."""
     pairs = itertools.product(_lines(found, LINUX), _lines(found, LINUX_DEFAULT))
-    return all(wanted.met(effective(*pair)) for pair in pairs)
+    return all(wanted.met(line) for pair in pairs for line in lines_of(*pair, recovery=recovery))
 
 
-def _values(found: Evaluation) -> list[Value]:
-    return [found.variables[name] for name in (LINUX, LINUX_DEFAULT) if name in found.variables]
+def _is_unknown(found: Evaluation) -> bool:
+    """Tell whether a value cannot be known without running the files."""
+    values = [found.variables[name] for name in (LINUX, LINUX_DEFAULT) if name in found.variables]
+    return any(value.possible is None for value in values)
 
 
 def _lines(found: Evaluation, name: str) -> list[CommandLine]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import errno
 import typing as t
+from dataclasses import replace
 
 from .._errors import HostError
 from .._plan import Command
 from .._shell.evaluate import Dialect
-from .drop_in import DropIn, DropInLoader, read_drop_in
+from .drop_in import DropInLoader, read_drop_in
 from .grub_cfg import grub_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
 from .loader import Loader
@@ -25,6 +26,7 @@ from .release import is_family
 if t.TYPE_CHECKING:
     from .._host import Host
     from .linefile import Delta
+    from .loader import Entry
 
 _SCRIPTS = tuple(
     f"{folder}/{name}"
@@ -34,6 +36,7 @@ _SCRIPTS = tuple(
 _UPDATE_GRUB = ("/usr/sbin/update-grub", "/sbin/update-grub")
 _OUTPUTS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 _DROP_INS = "/etc/default/grub.d"
+_RECOVERY = ("single", "recovery")
 _DEBIAN = ("debian", "ubuntu")
 _MKCONFIG_SECONDS = 900.0
 _HINT = "what was written for it is taken back; run it by hand to see more"
@@ -54,11 +57,18 @@ def observe(host: Host, *, reason: str) -> Loader:
         return (Command(command, seconds=_MKCONFIG_SECONDS, hint=_HINT),)
 
     dialect = mkconfig_dialect(host, script)
+    recovery = any(map(_for_recovery, entries))
     if reads_drop_ins(host, script):
-        found: DropIn = read_drop_in(host, _DROP_INS, dialect)
+        found = replace(read_drop_in(host, _DROP_INS, dialect), recovery=recovery)
         return DropInLoader("grub", reason, entries, tool=mkconfig, output=output, drop_in=found)
-    default = GrubDefault(GRUB_DEFAULT, host.read_bytes(GRUB_DEFAULT), dialect)
+    default = GrubDefault(GRUB_DEFAULT, host.read_bytes(GRUB_DEFAULT), dialect, recovery)
     return Loader("grub", reason, entries, files=(default,), tool=mkconfig, output=output)
+
+
+def _for_recovery(entry: Entry) -> bool:
+    """Tell whether an entry is one of those that C(10_linux) makes without the default's part."""
+    texts = {argument.text for argument in entry.line.arguments}
+    return "recovery" in entry.id or not texts.isdisjoint(_RECOVERY)
 
 
 def reads_drop_ins(host: Host, script: str | None) -> bool:

@@ -35,9 +35,11 @@ class GrubDefault(LineFile):
 
     Args:
         dialect: of the shell that grub-mkconfig runs under.
+        recovery: whether there are recovery entries, which get the first variable alone.
     """
 
     dialect: Dialect = Dialect.BASH
+    recovery: bool = False
 
     def lines(self) -> tuple[CommandLine, ...]:
         """Return the values.
@@ -60,8 +62,8 @@ class GrubDefault(LineFile):
         linux, default = self.lines()
         if not wanted.met(effective(linux, default)):
             default = wanted.cleared(default, before=False)
-            if not wanted.met(effective(linux, default)):
-                linux = wanted.settled(linux)
+        if not all(map(wanted.met, lines_of(linux, default, recovery=self.recovery))):
+            linux = wanted.settled(linux)
         if (linux, default) == self.lines():
             return self.content or b""
         return self.with_lines((linux, default))
@@ -96,6 +98,16 @@ class GrubDefault(LineFile):
 def effective(linux: CommandLine, default: CommandLine) -> CommandLine:
     """Return the command line that both values make."""
     return CommandLine.parse(f"{linux} {default}")
+
+
+def lines_of(
+    linux: CommandLine,
+    default: CommandLine,
+    *,
+    recovery: bool,
+) -> tuple[CommandLine, ...]:
+    """Return the command lines of entries, those for recovery included where there are any."""
+    return (effective(linux, default), linux) if recovery else (effective(linux, default),)
 
 
 def unknown_value(name: str, value: Value, found: Evaluation) -> HwaccelError:

@@ -13,6 +13,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._boot import grub
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.drop_in import DropInLoader
 from ansible_collections.hwaccel.virt.plugins.module_utils._boot.wanted import Wanted
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._plan import FileChange
 from ansible_collections.hwaccel.virt.plugins.module_utils._shell.evaluate import Dialect
 
 if t.TYPE_CHECKING:
@@ -98,6 +99,30 @@ def test_the_command(machine: Machine, files: dict[str, str], command: tuple[str
     steps = loader.present(INTEL, None)
     assert [getattr(change, "arguments", None) for change in steps.changes][-1] == command
     assert steps.rewritten == (loader.output,)
+
+
+@pytest.mark.parametrize("files", [DEBIAN, {SCRIPT: "#!/bin/bash\n"}])
+@pytest.mark.parametrize(
+    ("entry", "appended"),
+    [
+        ("menuentry 'Linux (recovery mode)' {\nlinux /vmlinuz ro single\n}\n", True),
+        ("menuentry 'Linux' {\nlinux /vmlinuz recovery nomodeset\n}\n", True),
+        ("menuentry 'Linux' {\nlinux /vmlinuz ro\n}\n", False),
+    ],
+)
+def test_recovery_entries_do_without_the_default_s_part(
+    machine: Machine,
+    files: dict[str, str],
+    entry: str,
+    *,
+    appended: bool,
+) -> None:
+    default = 'GRUB_CMDLINE_LINUX_DEFAULT="intel_iommu=on iommu=pt"\n'
+    tree = {**files, "etc/default/grub": default, "boot/grub/grub.cfg": entry}
+    steps = observed(machine, tree).present(INTEL, None)
+    written = [each for each in steps.changes if isinstance(each, FileChange)]
+    assert bool(written) is appended
+    assert all(b"intel_iommu=on iommu=pt" in (each.after or b"") for each in written)
 
 
 def test_too_little_room_is_an_error(
