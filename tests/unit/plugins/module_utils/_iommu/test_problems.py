@@ -45,7 +45,13 @@ def test_an_active_one_is_no_problem() -> None:
         ("amd", "amd", "", "did not turn it on", "kernel log for AMD-Vi"),
         ("arm", "arm", "", "did not turn it on", "SMMU"),
         # The last one counts, and the other vendor's does not.
-        ("intel", None, "intel_iommu=off intel_iommu=on", "did not turn it on", "add intel_iommu"),
+        (
+            "intel",
+            None,
+            "intel_iommu=off intel_iommu=on",
+            "did not turn it on",
+            "kernel log for DMAR",
+        ),
         ("intel", None, "intel_iommu=on intel_iommu=off", "intel_iommu=off", "take intel_iommu"),
         ("intel", None, "amd_iommu=off", "did not turn it on", "add intel_iommu=on"),
         # Part of another word is no switch.
