@@ -15,12 +15,12 @@ from .entries import ENTRIES, BlsEntry, newest, read_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
 from .grubenv import KERNELOPTS, Grubenv, read_grub, used_grubenv
 from .kernel_cmdline import read_kernel_cmdline
-from .linefile import Delta, delta_of
+from .linefile import done_to
 from .loader import Loader
 
 if t.TYPE_CHECKING:
     from .._host import Host
-    from .linefile import LineFile
+    from .linefile import Delta, LineFile
     from .loader import Entry
     from .record import BootRecord
 
@@ -80,8 +80,7 @@ class BlsLoader(Loader):
         for file in files:
             known = record.files.get(file.path)
             if isinstance(file, Grubenv) and known is not None:
-                found, made = (replace(file, content=each) for each in (known.found, known.made))
-                delta = delta.and_also(delta_of(found, made))
+                delta = delta.and_also(done_to(file, known))
         return delta
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from .._errors import HwaccelError, RefusedError
 from .cmdline import Argument, CommandLine
-from .linefile import Delta, LineFile
+from .linefile import MARK, Delta, LineFile
 from .loader import Entry, Loader, Overriding, Steps
 from .record import BootRecord
 
@@ -28,8 +28,7 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 FOLDER = "/usr/lib/bootc/kargs.d"
-_MARK = "# Managed by hwaccel.virt, module iommu_kernel_arg."
-_HEADER = f"""{_MARK}
+_HEADER = f"""{MARK}
 # bootc adds it to the command line when it installs the image or switches to it.
 """
 _NAME = "hwaccel-virt.toml"
@@ -209,7 +208,7 @@ def observe_image(host: Host, *, name: str, reason: str) -> KargsLoader:
     for path in (f"{FOLDER}/{name}" for name in names):
         content = host.read_bytes(path) or b""
         said = KargsToml.parse(content.decode("utf-8", "surrogateescape"), path)
-        if content.startswith(_MARK.encode()):
+        if content.startswith(MARK.encode()):
             ours[path] = content
             own.append((path, said.kargs))
         elif said.architectures is None or architecture in said.architectures:

@@ -99,6 +99,11 @@ class CommandLine:
         return tuple(Argument(self.pieces[index]) for index in _places(self.pieces))
 
     @property
+    def ended(self) -> bool:
+        """Whether it has C(--), after which nothing is for the kernel."""
+        return any(map(_is_end, self.pieces))
+
+    @property
     def plain(self) -> list[str]:
         """What the kernel takes, each argument without quotes."""
         return [argument.plain for argument in self.arguments]
@@ -137,11 +142,15 @@ def running(host: Host) -> CommandLine:
     return CommandLine.parse(host.attribute("/proc/cmdline") or "")
 
 
+def _is_end(piece: str) -> bool:
+    return piece.replace('"', "") == _END
+
+
 def _places(pieces: Sequence[str]) -> list[int]:
     """Return where the arguments before C(--) stand."""
     places = []
     for index, piece in enumerate(pieces):
-        if piece.replace('"', "") == _END:
+        if _is_end(piece):
             break
         if not piece[0].isspace():
             places.append(index)

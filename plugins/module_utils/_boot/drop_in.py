@@ -19,9 +19,9 @@ from .._plan import FileChange
 from .._shell.evaluate import Dialect, Evaluation, Value, evaluate
 from .cmdline import Argument, CommandLine
 from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, lines_of, quoted, unknown_value
-from .linefile import Delta
+from .linefile import MARK, Delta
 from .loader import Loader, Overriding, Steps
-from .record import BootRecord
+from .record import BootRecord, to_go_on_from
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,7 @@ if t.TYPE_CHECKING:
     from .._shell.evaluate import Assignment
     from .wanted import Wanted
 
-_MARK = "# Managed by hwaccel.virt, module iommu_kernel_arg."
-_HEADER = f"""{_MARK}
+_HEADER = f"""{MARK}
 # Read after all that would override it. The module removes it with state: absent; run
 # update-grub after a change by hand.
 """
@@ -55,6 +54,10 @@ class DropIn:
     ours: tuple[tuple[str, bytes], ...] = ()
     recovery: bool = False
 
+    def files(self, *more: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return path and text of the others, and of more, in the order of reading."""
+        return sorted([*self.others, *more], key=_order)
+
 
 @dataclass(frozen=True)
 class DropInLoader(Loader):
@@ -71,7 +74,7 @@ class DropInLoader(Loader):
 
     def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
         """Decide what our file has to say, and where it has to stand."""
-        new = record if record is not None and record.standing else BootRecord()
+        new = to_go_on_from(record)
         draft = _Draft.of(self.drop_in, wanted.and_earlier(self._arguments_of_ours()))
         changes = self._changes(draft.path, draft.content)
         lacking = self._delta(wanted)
@@ -133,7 +136,7 @@ def read_drop_in(host: Host, folder: str, dialect: Dialect) -> DropIn:
         content = host.read_bytes(path)
         if content is None:
             continue
-        if content.startswith(_MARK.encode()):
+        if content.startswith(MARK.encode()):
             ours.append((path, content))
         else:
             others.append((path, content.decode("utf-8", "surrogateescape")))
@@ -162,7 +165,7 @@ class _Draft:
             return cls("", None, Delta(), ())
         content, delta = _written(found, wanted, recovery=recovery)
         for path in _places(drop_in):
-            files = sorted([*drop_in.others, (path, content)], key=_order)
+            files = drop_in.files((path, content))
             if _is_met(evaluate(files, drop_in.dialect), wanted, recovery=recovery):
                 told = tuple(_overriding(found, wanted, path))
                 return cls(path, content.encode("utf-8", "surrogateescape"), delta, told)

@@ -20,7 +20,7 @@ from .._shell.evaluate import Dialect
 from .drop_in import DropInLoader, read_drop_in
 from .grub_cfg import grub_entries
 from .grub_default import GRUB_DEFAULT, GrubDefault
-from .loader import Loader
+from .loader import TAKEN_BACK, Loader
 from .release import is_family
 
 if t.TYPE_CHECKING:
@@ -39,7 +39,6 @@ _DROP_INS = "/etc/default/grub.d"
 _RECOVERY = ("single", "recovery")
 _DEBIAN = ("debian", "ubuntu")
 _MKCONFIG_SECONDS = 900.0
-_HINT = "what was written for it is taken back; run it by hand to see more"
 
 
 def observe(host: Host, *, reason: str) -> Loader:
@@ -54,7 +53,7 @@ def observe(host: Host, *, reason: str) -> Loader:
     def mkconfig(delta: Delta) -> tuple[Command, ...]:
         del delta
         _check_room(output, len(content), room)
-        return (Command(command, seconds=_MKCONFIG_SECONDS, hint=_HINT),)
+        return (Command(command, seconds=_MKCONFIG_SECONDS, hint=TAKEN_BACK),)
 
     dialect = mkconfig_dialect(host, script)
     recovery = any(map(_for_recovery, entries))

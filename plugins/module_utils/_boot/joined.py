@@ -18,8 +18,6 @@ if t.TYPE_CHECKING:
 
     from .wanted import Wanted
 
-_END = "--"
-
 
 @dataclass(frozen=True)
 class JoinedFile(LineFile):
@@ -70,5 +68,5 @@ def up_to_end(lines: Sequence[CommandLine]) -> Iterator[CommandLine]:
     """Yield lines up to the one with C(--): what comes after it is not for the kernel."""
     for line in lines:
         yield line
-        if any(piece.replace('"', "") == _END for piece in line.pieces):
+        if line.ended:
             return

@@ -19,6 +19,10 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 
+# The first line of a file of our own, by which it is known again.
+MARK = "# Managed by hwaccel.virt, module iommu_kernel_arg."
+
+
 @dataclass(frozen=True)
 class LineFile:
     """A file that keeps one command line or several; each kind of file has a class of its own.
@@ -119,6 +123,12 @@ def delta_of(found: LineFile, made: LineFile) -> Delta:
     for old, new in zip(found.lines(), made.lines()):
         delta = delta.and_also(Delta.between(old, new))
     return delta
+
+
+def done_to(file: LineFile, known: FileRecord) -> Delta:
+    """Return what was done to the lines of a file that is remembered."""
+    found, made = (replace(file, content=each) for each in (known.found, known.made))
+    return delta_of(found, made)
 
 
 def taken_back(now: LineFile, remembered: FileRecord | None, general: Delta) -> bytes | None:

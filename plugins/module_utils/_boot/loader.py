@@ -10,8 +10,8 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._plan import Change, Command, Foretold
-from .linefile import Delta, delta_of, taken_back
-from .record import BootRecord
+from .linefile import Delta, delta_of, done_to, taken_back
+from .record import BootRecord, to_go_on_from
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from .linefile import LineFile
     from .wanted import Wanted
 
-Tool = t.Callable[[Delta], "tuple[Command, ...]"]
+TAKEN_BACK = "what was written for it is taken back; run it by hand to see more"
 
 
 def no_tool(delta: Delta) -> tuple[Command, ...]:
@@ -93,7 +93,7 @@ class Loader:
 
     def present(self, wanted: Wanted, record: BootRecord | None) -> Steps:
         """Decide what every entry, and what new kernels inherit from, is to get."""
-        new = record if record is not None and record.standing else BootRecord()
+        new = to_go_on_from(record)
         changes: list[Change] = []
         for file in self.files:
             made = file.settled(wanted)
@@ -157,8 +157,7 @@ class Loader:
         for file in (*self.files, *self.tool_files):
             known = record.files.get(file.path)
             if file.path == entry.path and known is not None and known.found is not None:
-                found, made = (replace(file, content=each) for each in (known.found, known.made))
-                return delta_of(found, made)
+                return done_to(file, known)
         return self.inherited(record)
 
     @property
@@ -172,8 +171,7 @@ class Loader:
         for file in self.files:
             known = record.files.get(file.path)
             if file.path not in entries and known is not None and known.found is not None:
-                found, made = (replace(file, content=each) for each in (known.found, known.made))
-                return delta_of(found, made)
+                return done_to(file, known)
         # What was taken out of one entry was in no other for that.
         own = any(path in entries for path in self.written)
         return Delta(added=record.delta.added) if own else record.delta

@@ -13,7 +13,6 @@ so that what is there of both is set.
 from __future__ import annotations
 
 import itertools
-import os
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -26,7 +25,7 @@ from .drop_in import DropInLoader
 from .grub_default import GRUB_DEFAULT, LINUX, LINUX_DEFAULT, effective
 from .kernel_cmdline import KERNEL_CMDLINE, KernelCmdline, start_of
 from .linefile import Delta
-from .loader import Entry, Loader, Overriding, Steps, no_tool
+from .loader import TAKEN_BACK, Entry, Loader, Overriding, Steps, no_tool
 from .record import BootRecord
 from .release import loader_info
 from .wanted import Wanted
@@ -39,7 +38,6 @@ if t.TYPE_CHECKING:
 _UUIDS = "/etc/kernel/proxmox-boot-uuids"
 _EFI = "/sys/firmware/efi"
 _SECONDS = 900.0
-_HINT = "what was written for it is taken back; run it by hand to see more"
 
 
 def observe(host: Host, *, reason: str) -> Loader:
@@ -99,7 +97,7 @@ def boots_with_systemd_boot(host: Host) -> tuple[bool | None, str]:
 def refresh(delta: Delta) -> tuple[Command, ...]:
     """Return the command that writes kernels and their arguments to all boot partitions."""
     del delta
-    return (Command(("proxmox-boot-tool", "refresh"), seconds=_SECONDS, hint=_HINT),)
+    return (Command(("proxmox-boot-tool", "refresh"), seconds=_SECONDS, hint=TAKEN_BACK),)
 
 
 @dataclass(frozen=True)
@@ -186,9 +184,7 @@ def _grub_entries(loader: Loader) -> Iterator[Entry]:
     if isinstance(loader, DropInLoader):
         found = loader.drop_in
         ours = ((path, content.decode("utf-8", "surrogateescape")) for path, content in found.ours)
-        texts = sorted([*found.others, *ours], key=lambda file: os.fsencode(file[0]))
-        # The files of the folder come after /etc/default/grub, as their names do.
-        variables = evaluate(texts, found.dialect).variables
+        variables = evaluate(found.files(*ours), found.dialect).variables
         values = [variables.get(name) for name in (LINUX, LINUX_DEFAULT)]
         possible = [("",) if value is None else value.possible or () for value in values]
         for number, pair in enumerate(itertools.product(*possible)):

@@ -49,6 +49,11 @@ class BootRecord:
         return replace(self, files={**self.files, path: FileRecord(found, made)})
 
 
+def to_go_on_from(record: BootRecord | None) -> BootRecord:
+    """Return what to add to: a new record where nothing is done, or all was taken back."""
+    return record if record is not None and record.standing else BootRecord()
+
+
 def loaders_on_record(undo: UndoRecord) -> list[str]:
     """Return the boot loaders for which something was done that was not taken back."""
     entries = undo.modules.get(_MODULE, {})

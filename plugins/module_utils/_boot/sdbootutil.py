@@ -18,7 +18,7 @@ from .cmdline import CommandLine, running
 from .entries import newest
 from .kernel_cmdline import read_kernel_cmdline
 from .kernel_install import read_esp_entries
-from .loader import Loader
+from .loader import TAKEN_BACK, Loader
 
 if t.TYPE_CHECKING:
     from .._host import Host
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
 
 _SNAPSHOT = re.compile(r"rootflags=\S*?subvol=\S*?/\.snapshots/(\d+)/snapshot", re.ASCII)
 _SECONDS = 600.0
-_HINT = "what was written for it is taken back; run it by hand to see more"
 
 
 def observe(host: Host, *, reason: str) -> Loader:
@@ -56,4 +55,4 @@ def _snapshot(line: CommandLine) -> str | None:
 
 def _update(delta: Delta) -> tuple[Command, ...]:
     del delta
-    return (Command(("sdbootutil", "update-all-entries"), seconds=_SECONDS, hint=_HINT),)
+    return (Command(("sdbootutil", "update-all-entries"), seconds=_SECONDS, hint=TAKEN_BACK),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
-from .switches import switched_off, turned_on
+from .switches import TRUE, switched_off, turned_on
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ _FIRMWARE_SETTINGS = {
 }
 _MODULE = "module iommu_kernel_arg"
 _UNSAFE_OPTIONS = ("vfio_iommu_type1.allow_unsafe_interrupts", "iommufd.allow_unsafe_interrupts")
-_TRUE = ("1", "y", "on", "true")
 
 
 def firmware_setting(vendor: str | None) -> str:
@@ -104,4 +103,4 @@ def _keeps_remapping_off(token: str) -> bool:
 def _allows_unsafe(token: str) -> bool:
     """Tell whether an argument lets VFIO, once it is loaded, do without interrupt remapping."""
     name, _equals, value = token.partition("=")
-    return name.replace("-", "_") in _UNSAFE_OPTIONS and value.lower() in _TRUE
+    return name.replace("-", "_") in _UNSAFE_OPTIONS and value.lower() in TRUE

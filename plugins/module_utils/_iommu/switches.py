@@ -20,7 +20,8 @@ if t.TYPE_CHECKING:
 
 _INTEL, _AMD, _X86, _GENERIC = "intel_iommu", "amd_iommu", "iommu", "iommu.passthrough"
 _SWITCHES = {"intel": (_INTEL, _X86), "amd": (_AMD, _X86), "arm": ()}
-_TRUE, _FALSE = ("1", "y", "on", "true"), ("0", "n", "off", "false")
+TRUE: t.Final = ("1", "y", "on", "true")
+_FALSE = ("0", "n", "off", "false")
 
 
 def options_of(argument: str, name: str) -> list[str]:
@@ -58,7 +59,7 @@ def passed_through(arguments: Sequence[str]) -> bool:
         for option in options_of(argument, _X86):
             last = {"pt": True, "nopt": False}.get(option, last)
         for option in options_of(argument, _GENERIC):
-            last = option.lower() in _TRUE or (last and option.lower() not in _FALSE)
+            last = option.lower() in TRUE or (last and option.lower() not in _FALSE)
     return last
 
 
