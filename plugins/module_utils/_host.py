@@ -122,13 +122,16 @@ class Host:
             return os.path.realpath(path)
         return "/" + os.path.relpath(self.locate(path), self.root)
 
-    def device_number(self, path: str) -> int | None:
-        """Return the device number of a device node, or None when it is not one."""
+    def device_node(self, path: str) -> tuple[bool, int, int] | None:
+        """Return whether a device node is a block device, with its major and minor number."""
         try:
             found = os.stat(self.locate(path))
         except (OSError, HostError):
             return None
-        return found.st_rdev if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else None
+        is_block = stat.S_ISBLK(found.st_mode)
+        if not (is_block or stat.S_ISCHR(found.st_mode)):
+            return None
+        return is_block, os.major(found.st_rdev), os.minor(found.st_rdev)
 
     def modified(self, path: str) -> float | None:
         """Return when a file was last changed, in seconds since 1970, None without one."""
@@ -275,6 +278,11 @@ class Host:
         except OSError as error:
             if error.errno not in _GONE:
                 raise HostError.from_os("remove", path, error.errno or errno.EIO) from error
+
+    def remove_empty_folder(self, path: str) -> None:
+        """Remove a folder in which nothing is; any other stays."""
+        with contextlib.suppress(OSError, HostError):
+            os.rmdir(self.locate(path))
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Run a command of the running machine and return its standard output."""

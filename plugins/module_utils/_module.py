@@ -42,6 +42,14 @@ class Job(t.Protocol[S]):
         """Return the module's return values for the state after the run."""
 
 
+class _HalfwayError(NotTakenError):
+    """A change failed on its way; C(result) tells what is there now."""
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 def run_module(
     options: Options,
     make_job: t.Callable[[Options], Job[S]],
@@ -56,6 +64,8 @@ def run_module(
         else:
             with host.lock():
                 result = _perform(job, host)
+    except _HalfwayError as error:
+        module.fail_json(msg=_text(str(error)), **_encodable(error.result))
     except HwaccelError as error:
         module.fail_json(msg=_text(str(error)))
     for warning in result.pop("warnings"):
@@ -126,13 +136,24 @@ def _perform(job: Job[S], host: Host) -> Result:
     plan = job.plan(before)
     after = before
     if plan.changes:
-        plan.apply(host)
+        try:
+            plan.apply(host)
+        except HwaccelError as error:
+            raise _HalfwayError(str(error), _found(job, host, before)) from error
         after = job.observe(host)
         unmet = job.unmet(before, after)
         if unmet is not None:
-            raise NotTakenError(unmet)
+            raise _HalfwayError(unmet, job.report(before, after))
     plan.close(host)
     return {**_outcome(plan), **job.report(before, after)}
+
+
+def _found(job: Job[S], host: Host, before: S) -> Result:
+    """Return what is there after a failure, nothing where it cannot be told."""
+    try:
+        return job.report(before, job.observe(host))
+    except HwaccelError:
+        return {}
 
 
 def _rehearse(job: Job[S], host: Host, *, write_files: bool) -> Result:

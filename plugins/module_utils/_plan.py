@@ -48,6 +48,7 @@ class FileChange:
 
     Args:
         shown: whether the file appears in the diff; the module's own records do not.
+        own_folder: whether its folder goes with it when nothing else is there.
     """
 
     path: str
@@ -55,11 +56,12 @@ class FileChange:
     after: bytes | None
     mode: int = 0o644
     shown: bool = True
+    own_folder: bool = False
 
     def apply(self, host: Host) -> None:
         """Write the new content in one step, or remove the file."""
         try:
-            _put(host, self.path, self.after, self.mode)
+            self._put(host, self.after)
         except HostError as error:
             hint = _FILE_HINTS.get(error.number)
             if hint is None:
@@ -68,7 +70,12 @@ class FileChange:
 
     def revert(self, host: Host) -> None:
         """Put back what was there before."""
-        _put(host, self.path, self.before, self.mode)
+        self._put(host, self.before)
+
+    def _put(self, host: Host, content: bytes | None) -> None:
+        _put(host, self.path, content, self.mode)
+        if content is None and self.own_folder:
+            host.remove_empty_folder(self.path.rpartition("/")[0])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from .._pci.function import read_config
 from .._pci.resources import read_vf_room
-from .._qat.devices import pf_family, vf_family
+from .._qat.devices import is_denylisted, pf_family, vf_family
 from .._qat.observe import read_pfs
 from .._qat.services import service_result
 from .._vfio.holders import read_holders
@@ -95,7 +95,7 @@ class Accelerators:
             # The field is reserved in a VF, which follows its PF.
             "mps": express.mps if express and not function.pf else None,
             "mps_supported": express.mps_supported if express else None,
-            "denylisted": family is not None and family.denylisted,
+            "denylisted": is_denylisted(function),
             "health": asdict(health) if health else None,
         }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
-from .._qat.problems import module_available
+from .._pci.drivers import module_available
 from .._vfio.holders import is_vfio_driver
 
 if t.TYPE_CHECKING:

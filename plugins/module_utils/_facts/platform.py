@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._boot.cmdline import CommandLine
 from .._iommu.vendors import cpu_vendor, first_cpu
+from .._pci.drivers import kernel_release
 
 if t.TYPE_CHECKING:
     from .._host import Host
@@ -105,7 +106,7 @@ def read_kernel(host: Host) -> Kernel:
     lockdown = told[1] if told else None
     secure_boot = host.read_bytes(_EFI_SECURE_BOOT)
     return Kernel(
-        release=host.attribute("/proc/sys/kernel/osrelease") or "",
+        release=kernel_release(host),
         command_line=host.attribute("/proc/cmdline") or "",
         lockdown=lockdown,
         # Four bytes of attributes come before an EFI variable's value.

@@ -23,7 +23,9 @@ PROBE = "/sys/bus/pci/drivers_probe"
 COUNT, AUTOPROBE, OVERRIDE = "sriov_numvfs", "sriov_drivers_autoprobe", "driver_override"
 
 _VIRTFN = re.compile(r"virtfn([0-9]+)", re.ASCII)
-_BRIDGE_CLASS = 0x06
+# Bridges with a bus behind them: PCI-to-PCI, CardBus, semi-transparent. Those to a host or to ISA
+# have an ordinary header, and the kernel counts them in a group.
+_BRIDGE_CLASSES = (0x0604, 0x0607, 0x0609)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class PciFunction:
     @property
     def is_bridge(self) -> bool:
         """Whether it is a bridge, which is never passed through and never counts in a group."""
-        return self.class_code >> 16 == _BRIDGE_CLASS
+        return self.class_code >> 8 in _BRIDGE_CLASSES
 
 
 def read_functions(host: Host) -> dict[PciAddress, PciFunction]:

@@ -249,6 +249,9 @@ def check_table(table: tuple[QatFamily, ...]) -> None:
 
 check_table(TABLE)
 
+# What else vfio-pci refuses: DSA and IAX of the Xeon, 4th generation.
+OTHER_DENYLISTED: t.Final = (PciId(_INTEL, 0x0B25), PciId(_INTEL, 0x0CFE))
+
 FAMILIES: t.Final = {row.name: row for row in TABLE}
 GENERATIONS: t.Final = tuple(sorted({row.generation_word for row in TABLE}))
 _BY_PF = {row.pf_id: row for row in TABLE}
@@ -263,3 +266,9 @@ def pf_family(function: PciFunction) -> QatFamily | None:
 def vf_family(function: PciFunction) -> QatFamily | None:
     """Return the family whose VF this is, on a host or in a guest."""
     return _BY_VF.get(function.id)
+
+
+def is_denylisted(function: PciFunction) -> bool:
+    """Tell whether vfio-pci refuses a function by its id, unless told otherwise."""
+    family = pf_family(function) or vf_family(function)
+    return function.id in OTHER_DENYLISTED or (family is not None and family.denylisted)

@@ -10,11 +10,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._host import Blocked
+from .._pci.drivers import is_in_tree, is_registered
 from .._pci.function import (
     AUTOPROBE,
     COUNT,
     DEVICES,
-    DRIVERS,
     OVERRIDE,
     PciFunction,
     read_config,
@@ -30,7 +30,6 @@ if t.TYPE_CHECKING:
     from .._pci.address import PciAddress, PciId
     from .._pci.config import ConfigSpace
 
-_OUT_OF_TREE = "O"
 _NO_OVERRIDE = "(null)"
 
 
@@ -157,15 +156,15 @@ def read_pfs(
             config=read_config(host, pf.address),
             num_vfs=_count(answers[pf]),
             autoprobe=_read_autoprobe(host, pf),
-            driver_known=_is_registered(host, family.driver),
-            in_tree=_is_in_tree(host, pf),
+            driver_known=is_registered(host, family.driver),
+            in_tree=is_in_tree(host, pf.driver),
             vfs=tuple(
                 _vf(functions[at], answers[pf].get(_override(at)), holders)
                 for at in pf.vfs
                 if at in functions
             ),
             holder=holders.of(pf),
-            vf_driver_known=_is_registered(host, family.vf_driver),
+            vf_driver_known=is_registered(host, family.vf_driver),
             service_state=ServiceState.parse(answers[pf]),
             unanswered=_unanswered(answers[pf]),
             domains=holders.domains,
@@ -217,19 +216,6 @@ def _vf(function: PciFunction, answer: str | Blocked | None, holders: Holders) -
         override=override,
         reserved=override is not None and family is not None and override == family.vf_driver,
     )
-
-
-def _is_registered(host: Host, driver: str | None) -> bool:
-    return driver is not None and host.exists(f"{DRIVERS}/{driver}")
-
-
-def _is_in_tree(host: Host, function: PciFunction) -> bool:
-    """Tell from the taint that a loaded out-of-tree module shows; a built-in driver has none."""
-    if function.driver is None:
-        return True
-    module = host.link_name(f"{DRIVERS}/{function.driver}/module")
-    taint = host.attribute(f"/sys/module/{module}/taint") if module else None
-    return _OUT_OF_TREE not in (taint or "")
 
 
 def blocked_message(pf: Pf) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import Problem
+from .._pci.drivers import module_available
 from .._pci.function import PROBE
 from .services import DOWN, STATE, UP
 
@@ -91,13 +92,6 @@ def _without_driver(pf: Pf, where: str, *, module_available: bool) -> Problem:
         f"this kernel has no module {family.module} ({since}; distributions may not build it)",
         "boot a kernel that has it, or install the vendor's out-of-tree package",
     )
-
-
-def module_available(host: Host, release: str, module: str | None) -> bool:
-    """Tell whether a kernel release has a module, on disk or built in."""
-    folder = f"/lib/modules/{release}"
-    lists = (host.read_text(f"{folder}/{name}") for name in ("modules.dep", "modules.builtin"))
-    return module is not None and any(f"/{module}.ko" in (text or "") for text in lists)
 
 
 def missing_module_available(host: Host, release: str, pf: Pf) -> bool:

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from .._pci.function import PciFunction
 
 _WORDS = ("all", "qat")
-_ACCEPTED = (
+ACCEPTED = (
     "a PCI address, vendor:device, "
     f"one of {', '.join((*_WORDS, *GENERATIONS, *FAMILIES))}, or a mapping of address and id"
 )
@@ -49,23 +49,29 @@ class Selector:
         word = text.lower()
         if word in _WORDS or word in FAMILIES or word in GENERATIONS:
             return cls(text, word=word)
-        raise InputError("devices", entry, _ACCEPTED)
+        raise InputError("devices", entry, ACCEPTED)
 
     @classmethod
     def _parse_mapping(cls, entry: dict[str, t.Any]) -> Selector:
         if set(entry) != {"address", "id"}:
-            raise InputError("devices", entry, _ACCEPTED)
+            raise InputError("devices", entry, ACCEPTED)
         address = PciAddress.parse(str(entry["address"]), option="devices.address")
         return cls(
             str(address), address=address, id=PciId.parse(str(entry["id"]), option="devices.id")
         )
 
     def matches(self, function: PciFunction, family: QatFamily) -> bool:
-        """Tell whether a QAT PF is meant; an address with an id means whatever sits there."""
+        """Tell whether a QAT PF is meant."""
+        return self.covers(family) if self.word else self.names(function)
+
+    def names(self, function: PciFunction) -> bool:
+        """Tell whether address or id mean a function; both mean whatever sits at the address."""
         if self.address is not None:
             return function.address == self.address
-        if self.id is not None:
-            return function.id == self.id
+        return function.id == self.id
+
+    def covers(self, family: QatFamily) -> bool:
+        """Tell whether the word means a family."""
         return self.word in (*_WORDS, family.name, family.generation_word)
 
 
@@ -80,7 +86,7 @@ class Selection:
 def parse_selectors(entries: t.Sequence[object]) -> tuple[Selector, ...]:
     """Parse a C(devices) list, before anything is read from a device."""
     if not entries:
-        raise InputError("devices", entries, f"at least one of: {_ACCEPTED}")
+        raise InputError("devices", entries, f"at least one of: {ACCEPTED}")
     return tuple(Selector.parse(entry) for entry in entries)
 
 
@@ -107,7 +113,7 @@ def select_pfs(
         if not found:
             _check_absent(selector, functions, missing_ok=missing_ok)
         for address in found if selector.id else ():
-            _check_id(selector, functions[address])
+            check_id(selector, functions[address])
         chosen |= found
         by_name |= set() if selector.word else found
     return Selection(tuple(functions[address] for address in sorted(chosen)), frozenset(by_name))
@@ -122,7 +128,7 @@ def _check_absent(
     """Explain why an entry matches no QAT PF."""
     there = functions.get(selector.address) if selector.address else None
     if there is not None:
-        _check_id(selector, there)
+        check_id(selector, there)
         kind = f"a VF of {there.pf}" if there.pf else "no QAT PF of the device table"
         message = f"{there.address}: {there.id} is {kind}; name a QAT PF in option devices"
         raise RefusedError(message)
@@ -138,7 +144,7 @@ def _check_absent(
     raise RefusedError(message)
 
 
-def _check_id(selector: Selector, there: PciFunction) -> None:
+def check_id(selector: Selector, there: PciFunction) -> None:
     if selector.id is not None and there.id != selector.id:
         message = (
             f"{there.address}: {there.id} sits at this address, not {selector.id}; "

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from .._boot.cmdline import running
 from .._iommu.groups import read_iommu
 from .._iommu.problems import iommu_problems
+from .._pci.drivers import kernel_release, module_available
 from .._pci.function import read_functions
 from .._plan import Change, Plan
 from .._undo import UndoRecord
@@ -19,7 +20,7 @@ from .._vfio.holders import is_vfio_driver
 from .guard import check
 from .observe import Pf, read_pfs
 from .outcome import PfState, predicted, unmet
-from .problems import missing_module_available, module_available, pf_problems
+from .problems import missing_module_available, pf_problems
 from .record import entry_of, remembered, reverted
 from .rules import marker_path, rule_path
 from .selectors import select_pfs
@@ -69,7 +70,7 @@ class QatSriov:
             if is_vfio_driver(pf.function.driver) and pf.address not in selection.by_name
         )
         chosen = tuple(pf for pf in pfs if pf not in skipped)
-        release = host.attribute("/proc/sys/kernel/osrelease") or ""
+        release = kernel_release(host)
         return State(
             pfs=tuple(self._observe_pf(host, release, pf) for pf in chosen),
             skipped=skipped,

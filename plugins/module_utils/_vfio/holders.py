@@ -17,6 +17,9 @@ if t.TYPE_CHECKING:
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
 
+# Whether it is a block device, major and minor number.
+Node = tuple[bool, int, int]
+
 _NODES = "/dev/vfio"
 # A driver of these keeps a function for others: nobody uses it through them.
 _PARKING_DRIVERS = frozenset({"pci-stub", "xen-pciback"})
@@ -115,23 +118,47 @@ def _group_node(group: int) -> str:
 
 
 def _open_nodes(host: Host, nodes: set[str]) -> dict[str, Holder]:
-    """Find who has a node open: by device number, since a container may name it otherwise."""
-    numbers = {host.device_number(node): node for node in nodes}
+    """Find who has a VFIO node open: by number, since a container may name it otherwise."""
+    numbers = {host.device_node(node): node for node in nodes}
     numbers.pop(None, None)
     found: dict[str, Holder] = {}
+    for path, target, process in _open_files(host):
+        node = target if target in nodes else numbers.get(host.device_node(path))
+        if node is not None:
+            found.setdefault(node, process)
+    return found
+
+
+def find_open(host: Host, nodes: t.Iterable[Node]) -> dict[Node, Holder]:
+    """Find who has device nodes open.
+
+    Args:
+        nodes: whether it is a block device, and its major and minor number.
+    """
+    wanted = set(nodes)
+    found: dict[Node, Holder] = {}
+    for path, _target, process in _open_files(host) if wanted else ():
+        node = host.device_node(path)
+        if node in wanted:
+            found.setdefault(node, process)
+    return found
+
+
+def _open_files(host: Host) -> t.Iterator[tuple[str, str, Holder]]:
+    """Yield the open files of all processes that have a path: where, what, and whose."""
     for pid in host.names("/proc"):
         if not pid.isdecimal():
             continue
+        process = None
         for handle in _handles(host, pid):
             path = f"/proc/{pid}/fd/{handle}"
             target = host.link_target(path)
             if target is None or not target.startswith("/"):
                 continue
-            node = target if target in nodes else numbers.get(host.device_number(path))
-            if node is not None:
-                name = host.attribute(f"/proc/{pid}/comm") or "?"
-                found.setdefault(node, Holder("process", name, int(pid)))
-    return found
+            process = process or Holder(
+                "process", host.attribute(f"/proc/{pid}/comm") or "?", int(pid)
+            )
+            yield path, target, process
 
 
 def _handles(host: Host, pid: str) -> list[str]:

@@ -174,11 +174,11 @@ def test_canonical_paths(host: Host, tmp_path: Path, live: Host) -> None:
     assert live.canonical(str(tmp_path / "link")) == os.path.realpath(root)
 
 
-def test_device_numbers(live: Host, host: Host, tmp_path: Path) -> None:
+def test_device_nodes(live: Host, host: Host, tmp_path: Path) -> None:
     (tmp_path / "null").symlink_to(os.devnull)
-    assert live.device_number(str(tmp_path / "null")) == os.stat(os.devnull).st_rdev
-    assert live.device_number(str(tmp_path)) is None
-    assert host.device_number("/dev/null") is None
+    assert live.device_node(str(tmp_path / "null")) == (False, 1, 3)
+    assert live.device_node(str(tmp_path)) is None
+    assert host.device_node("/dev/null") is None
 
 
 # -- reading ---------------------------------------------------------------------------------

@@ -9,13 +9,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.drivers import module_available
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import read_functions
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.observe import read_pfs
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat.problems import (
-    module_available,
-    problems_of,
-)
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.problems import problems_of
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF, RELEASE
 
 if t.TYPE_CHECKING:

@@ -81,9 +81,10 @@ class NumberedHost(Host):
         super().__init__(machine.root)
         self.numbers = numbers
 
-    def device_number(self, path: str) -> int | None:
+    def device_node(self, path: str) -> tuple[bool, int, int] | None:
         """Return the number of a node, or of what a process has open."""
-        return self.numbers.get(self.link_target(path) or path)
+        number = self.numbers.get(self.link_target(path) or path)
+        return None if number is None else (False, 240, number)
 
 
 def test_a_node_that_a_container_names_otherwise(card: Machine) -> None:

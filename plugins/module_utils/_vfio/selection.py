@@ -1,0 +1,94 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which functions of a host a task means for guests: VFs by family, anything by address or id."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import InputError, RefusedError
+from .._qat.devices import vf_family
+from .._qat.selectors import ACCEPTED, Selector, check_id, parse_selectors
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
+
+_EVERYTHING = "all"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The functions that selectors mean; those in C(by_address) were named one by one."""
+
+    functions: tuple[PciFunction, ...]
+    by_address: frozenset[PciAddress]
+
+
+def parse_devices(entries: Sequence[object]) -> tuple[Selector, ...]:
+    """Parse a C(devices) list.
+
+    Raises:
+        InputError: when an entry cannot be right; C(all) would be every function of the host.
+    """
+    selectors = parse_selectors(entries)
+    if any(selector.word == _EVERYTHING for selector in selectors):
+        accepted = f"functions one by one, or by what they are ({ACCEPTED}); qat is every QAT VF"
+        raise InputError("devices", _EVERYTHING, accepted)
+    return selectors
+
+
+def choose(
+    selectors: Sequence[Selector],
+    functions: Mapping[PciAddress, PciFunction],
+    *,
+    missing_ok: bool,
+) -> Chosen:
+    """Return the functions that are meant, sorted by address.
+
+    Raises:
+        RefusedError: when an entry matches nothing, a bridge or another device.
+    """
+    chosen: set[PciAddress] = set()
+    by_address: set[PciAddress] = set()
+    for selector in selectors:
+        found = {at for at, function in functions.items() if _matches(selector, function)}
+        if not found and not missing_ok:
+            raise RefusedError(_absence(selector))
+        for address in found:
+            check_id(selector, functions[address])
+            if functions[address].is_bridge:
+                message = (
+                    f"option devices: {address} is a PCI bridge: VFIO takes none, and it need not "
+                    "be given to a guest for what is behind it"
+                )
+                raise RefusedError(message)
+        chosen |= found
+        by_address |= found if selector.address else set()
+    return Chosen(tuple(functions[address] for address in sorted(chosen)), frozenset(by_address))
+
+
+def _matches(selector: Selector, function: PciFunction) -> bool:
+    if selector.word is None:
+        return selector.names(function)
+    family = vf_family(function)
+    return family is not None and selector.covers(family)
+
+
+def _absence(selector: Selector) -> str:
+    """Tell why an entry matches nothing."""
+    if selector.word:
+        what = (
+            "no VFs of QAT devices are there: make them first (module qat_sriov); a PF is given "
+            "to a guest by its address"
+        )
+    elif selector.address:
+        what = "no PCI function at this address"
+    else:
+        what = "no PCI function has this id"
+    return f"option devices: {selector.text}: {what}; set missing_ok: true where that is fine"
