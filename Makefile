@@ -20,7 +20,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit sanity docs molecule clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit sanity docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ sanity: setup ## ansible-test sanity on an export of the tracked files
 
 molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through pytest-ansible
 	@$(RUN) scripts/molecule $(SCENARIO)
+
+bench: setup ## measure against driverctl and ping on the emulated host, write docs/benchmarks.md
+	@$(RUN) scripts/bench
 
 docs: ## render the documentation to .build/docs
 	@scripts/setup docs
