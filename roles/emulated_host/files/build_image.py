@@ -91,6 +91,8 @@ VARIANTS = {
     "out_of_tree": ("out_of_tree", "*"),
     "in_tree": ("stand_in", "qat_emulation"),
 }
+# A driver on top of VFIO, which is built with the VFIO that the image has.
+VFIO_VARIANT = "qat_vfio_pci"
 GRUB_MODULES = (
     "biosdisk",
     "part_msdos",
@@ -302,11 +304,9 @@ def install_drivers(root: Path, kernel: str, modules: Path) -> None:
     home = root / "lib/modules" / kernel
     # The first one is the default: made last, it is what stays in place.
     for variant in reversed(VARIANTS):
-        flavour, pattern = VARIANTS[variant]
         shutil.rmtree(home / "updates", ignore_errors=True)
         (home / "updates").mkdir()
-        ours = sorted((modules / flavour).glob(f"{pattern}.ko"))
-        for path in [*ours, *sorted((modules / "iommufd").glob("*.ko"))]:
+        for path in modules_of(variant, modules):
             shutil.copyfile(path, home / "updates" / path.name)
         run(["chroot", root, "depmod", kernel])
         target = root / DRIVERS / variant
@@ -316,6 +316,17 @@ def install_drivers(root: Path, kernel: str, modules: Path) -> None:
             shutil.copyfile(path, target / path.name)
     drop_common([root / DRIVERS / variant for variant in VARIANTS])
     (root / DRIVERS / "installed").write_text(f"{next(iter(VARIANTS))}\n")
+
+
+def modules_of(variant: str, modules: Path) -> list[Path]:
+    """Return the modules that a variant has in updates/, each name once."""
+    flavour, pattern = VARIANTS[variant]
+    found = {path.name: path for path in (modules / flavour).glob(f"{pattern}.ko")}
+    for path in (modules / "iommufd").glob("*.ko"):
+        # VFIO with iommufd has other structures: what stands on it was built with it once more.
+        if path.stem != VFIO_VARIANT or path.name in found:
+            found[path.name] = path
+    return sorted(found.values())
 
 
 def drop_common(folders: Sequence[Path]) -> None:
@@ -440,6 +451,7 @@ def compile_iommufd(root: Path, archive: Path, headers: str) -> None:
     """Compile VFIO with iommufd from Debian's package of the kernel's sources."""
     folder = root / "built" / "iommufd"
     shutil.copytree(root / "kernel" / "iommufd", folder)
+    shutil.copyfile(root / "kernel" / f"{VFIO_VARIANT}.c", folder / f"{VFIO_VARIANT}.c")
     source = archive.name.removesuffix(".tar.xz")
     unpack = ["tar", "-xf", f"/usr/src/{archive.name}", "-C", "/built/iommufd"]
     wanted = [f"{source}/{path}" for path in IOMMUFD_SOURCES]

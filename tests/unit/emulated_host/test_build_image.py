@@ -204,6 +204,31 @@ def test_variants_hold_only_what_differs(build_image: ModuleType, tmp_path: Path
         assert sorted(path.name for path in folder.iterdir()) == ["modules.alias", "updates"]
 
 
+@pytest.mark.parametrize(
+    ("variant", "iommufd", "expected"),
+    [
+        ("stand_in", "without", "stand_in/qat_emulation stand_in/qat_vfio_pci"),
+        ("out_of_tree", "without", "out_of_tree/qat_emulation out_of_tree/qat_vfio_pci"),
+        ("in_tree", "without", "stand_in/qat_emulation"),
+        ("stand_in", "with", "iommufd/qat_vfio_pci iommufd/vfio stand_in/qat_emulation"),
+        ("out_of_tree", "with", "iommufd/qat_vfio_pci iommufd/vfio out_of_tree/qat_emulation"),
+        ("in_tree", "with", "iommufd/vfio stand_in/qat_emulation"),
+    ],
+)
+def test_a_variant_driver_is_of_the_vfio_that_is_there(
+    build_image: ModuleType, tmp_path: Path, variant: str, iommufd: str, expected: str
+) -> None:
+    made = {"stand_in": ["qat_emulation", "qat_vfio_pci"]}
+    made["out_of_tree"] = made["stand_in"]
+    made["iommufd"] = ["qat_vfio_pci", "vfio"] if iommufd == "with" else []
+    for folder, names in made.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.ko").touch()
+    found = build_image.modules_of(variant, tmp_path)
+    assert [str(path.relative_to(tmp_path).with_suffix("")) for path in found] == expected.split()
+
+
 @pytest.mark.parametrize("kernels", [[], ["6.12", "6.13"]])
 def test_one_kernel_is_expected(
     build_image: ModuleType, tmp_path: Path, kernels: list[str]
