@@ -47,6 +47,7 @@ BLOCK = 4096  # of the image's file system
 SSH_FAILED = 255
 # In the machine's folder, where QEMU runs: the path of a socket has to be short.
 CONTROL = "control.sock"
+NAMESPACE_MIB = 64  # of a plain NVMe function, and none of it taken before it is written
 # The kernel modules of all families, kept out where no driver is to load.
 QAT_MODULES = (
     "qat_4xxx",
@@ -135,6 +136,7 @@ class Machine:
     drivers: str = "stand_in"
     habits: Habits = Habits()
     qemu: str = "qemu-system-x86_64"
+    functions: tuple[str, ...] = ()
     extra: tuple[str, ...] = field(default=())
 
     @classmethod
@@ -156,23 +158,30 @@ class Machine:
                 drivers=str(data.get("drivers", "stand_in")),
                 habits=Habits(**habits),
                 qemu=str(data.get("qemu", "qemu-system-x86_64")),
+                functions=tuple(str(kind) for kind in data.get("functions", ())),
                 extra=tuple(str(word) for word in data.get("extra", ())),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MachineError(f"{path} cannot be read: {error!r}") from error
         slots(machine)
+        plain_devices(machine, folder)
         return machine
 
 
 def slots(machine: Machine) -> list[int]:
     """Return the slot on the root bus of each PF, or of the port above it.
 
-    Ports go upwards from the first slot. A function on the root bus needs as many
-    slots as its VFs fill, as they follow it there: those go downwards from the last.
+    Ports go upwards from the first slot, and plain functions follow them. A function
+    on the root bus needs as many slots as its VFs fill, as they follow it there: those
+    go downwards from the last.
     """
     found = []
     ports = [index for index, pf in enumerate(machine.pfs) if not pf.root_complex]
     last = FIRST_SLOT + max(ports, default=-1)
+    if machine.functions:
+        last = plain_slot(machine, len(machine.functions) - 1)
+    if last > LAST_SLOT:
+        raise MachineError(f"there is no room on the root bus for {', '.join(machine.functions)}")
     below = LAST_SLOT + 1
     for index, pf in enumerate(machine.pfs):
         if not pf.root_complex:
@@ -190,6 +199,11 @@ def slots(machine: Machine) -> list[int]:
     return found
 
 
+def plain_slot(machine: Machine, index: int) -> int:
+    """Return the slot of a plain function: after those of all PFs, whose addresses stay."""
+    return FIRST_SLOT + len(machine.pfs) + index
+
+
 def modprobe_options(machine: Machine) -> str:
     """Return the modprobe.d text that tells the kernel modules inside what they play."""
     named = zip(slots(machine), machine.pfs, strict=True)
@@ -199,6 +213,9 @@ def modprobe_options(machine: Machine) -> str:
     if ports:
         erratum = " mps_erratum=Y" if habits.mps_erratum else ""
         lines.append(f"options qat_emulation ports={ports}{erratum}")
+    if "nvme" not in machine.functions:
+        # The PFs are such functions in another dress: nothing may use them as disks.
+        lines.append("blacklist nvme")
     if machine.drivers == "none":
         lines += [f"blacklist {module}" for module in QAT_MODULES]
     elif machine.drivers != "in_tree":
@@ -251,10 +268,75 @@ def function_devices(index: int, pf: PhysicalFunction, slot: int) -> list[str]:
     function = ["-device", ",".join(words).removeprefix("driver=")]
     if pf.root_complex:
         return argv + function
-    port = f"pcie-root-port,id=port{index},bus=pcie.0,addr={slot:#x}.0,chassis={index + 1}"
+    port = root_port(f"port{index}", slot, index + 1)
     # Without access control services nothing keeps what is below apart: one group for all.
-    port += "" if pf.isolated else ",disable-acs=on"
-    return [*argv, "-device", port, *function]
+    port[-1] += "" if pf.isolated else ",disable-acs=on"
+    return [*argv, *port, *function]
+
+
+def root_port(name: str, slot: int, chassis: int) -> list[str]:
+    """Return a root port; no two have the same number of a chassis."""
+    place = f"bus=pcie.0,addr={slot:#x}.0,chassis={chassis}"
+    return ["-device", f"pcie-root-port,id={name},{place}"]
+
+
+def nic(index: int, _folder: Path) -> list[str]:
+    """Return a network card; nobody is at the other end of its cable."""
+    card = f"e1000e,id=nic{index},netdev=nowhere{index},bus=plain{index},romfile="
+    return ["-netdev", f"hubport,id=nowhere{index},hubid={index}", "-device", card]
+
+
+def namespace(folder: Path, index: int) -> Path:
+    """Return the file behind the namespace of a plain NVMe function."""
+    return folder / f"nvme{index}.raw"
+
+
+def nvme(index: int, folder: Path) -> list[str]:
+    """Return an NVMe disk with one namespace."""
+    file = f"format=raw,file={escaped(namespace(folder, index))}"
+    disk = f"nvme,id=disk{index},serial=plain-{index},drive=namespace{index},bus=plain{index}"
+    return ["-drive", f"id=namespace{index},if=none,{file}", "-device", disk]
+
+
+def gpu(index: int, _folder: Path) -> list[str]:
+    """Return a card of two functions that nothing keeps apart: a display, and its sound."""
+    slot = f"bus=plain{index},multifunction=on"
+    argv = ["-device", f"bochs-display,id=gpu{index},{slot},addr=0x0.0"]
+    argv += ["-device", f"ich9-intel-hda,id=sound{index},{slot},addr=0x0.1"]
+    # Without a codec the driver of the sound gives up.
+    codec = f"hda-output,bus=sound{index}.0,audiodev=silence{index}"
+    return [*argv, "-audiodev", f"none,id=silence{index}", "-device", codec]
+
+
+# What stands below a root port of its own. A display that the machine boots with does not.
+CARDS = {"nic": nic, "nvme": nvme, "gpu": gpu}
+DISPLAY = "display"
+
+
+def plain_devices(machine: Machine, folder: Path) -> list[str]:
+    """Return the devices of the plain functions."""
+    argv = []
+    if machine.functions.count(DISPLAY) > 1:
+        raise MachineError("a machine boots with one display: the others are gpu")
+    for index, kind in enumerate(machine.functions):
+        slot = plain_slot(machine, index)
+        if kind == DISPLAY:
+            argv += ["-device", f"VGA,id=display,bus=pcie.0,addr={slot:#x}.0"]
+        elif kind in CARDS:
+            argv += root_port(f"plain{index}", slot, len(machine.pfs) + index + 1)
+            argv += CARDS[kind](index, folder)
+        else:
+            raise MachineError(f"{kind} is no plain function: {', '.join((*CARDS, DISPLAY))} are")
+    return argv
+
+
+def make_namespaces(machine: Machine, folder: Path) -> None:
+    """Make the files of the plain NVMe functions that are not there yet."""
+    for index, kind in enumerate(machine.functions):
+        if kind == "nvme":
+            with namespace(folder, index).open("ab") as file:
+                if not file.tell():
+                    file.truncate(NAMESPACE_MIB << 20)
 
 
 def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
@@ -284,7 +366,7 @@ def qemu_argv(machine: Machine, folder: Path, qmp_fd: int) -> list[str]:
         argv += credential("emulated-host.drivers", variant)
     for index, (pf, slot) in enumerate(zip(machine.pfs, slots(machine), strict=True)):
         argv += function_devices(index, pf, slot)
-    return [*argv, *machine.extra]
+    return [*argv, *plain_devices(machine, folder), *machine.extra]
 
 
 # --- the supervisor ------------------------------------------------------------
@@ -394,6 +476,7 @@ class Supervisor:
         argv = qemu_argv(self.machine, self.folder, inner.fileno())
         if not shutil.which(argv[0]):
             raise MachineError(f"{argv[0]} cannot be started: there is no such program")
+        make_namespaces(self.machine, self.folder)
         with (self.folder / "qemu.log").open("ab") as log:
             try:
                 process = subprocess.Popen(

@@ -188,6 +188,7 @@ def test_the_modules_inside_are_told_what_they_play(folder: Path, supervisor: Mo
     machine = supervisor.Machine.load(folder)
     assert supervisor.modprobe_options(machine) == (
         "options qat_emulation ports=0000:00:10.0/c62x,0000:00:11.0/c62x\n"
+        "blacklist nvme\n"
         "options qat_c62x ignore_vf_count=Y refuse_zero=N fail_probe=N\n"
     )
 
@@ -198,6 +199,7 @@ def test_every_family_is_told_the_habits(folder: Path, supervisor: ModuleType) -
     assert supervisor.modprobe_options(machine) == (
         "options qat_emulation ports=0000:00:10.0/4xxx,0000:00:1c.0/c3xxx,0000:00:12.0/4xxx"
         " mps_erratum=Y\n"
+        "blacklist nvme\n"
         "options qat_4xxx ignore_vf_count=N refuse_zero=Y fail_probe=N\n"
         "options qat_c3xxx ignore_vf_count=N refuse_zero=Y fail_probe=N\n"
     )
@@ -260,6 +262,86 @@ def test_what_is_a_part_of_an_intel_processor_is_in_no_amd_machine(
 ) -> None:
     with pytest.raises(supervisor.MachineError, match="not in an AMD machine"):
         described(supervisor, folder, pfs=pfs("c3xxx"), iommu="amd")
+
+
+def test_plain_functions_follow_the_pfs(folder: Path, supervisor: ModuleType) -> None:
+    without = supervisor.qemu_argv(described(supervisor, folder), folder, 9)
+    machine = described(supervisor, folder, functions=["nic", "display", "gpu"])
+    argv = supervisor.qemu_argv(machine, folder, 9)
+    assert argv[: len(without)] == without
+    added = argv[len(without) :]
+    assert [port.removeprefix("pcie-root-port,id=") for port in after(added, "pcie-root-port")] == [
+        "plain0,bus=pcie.0,addr=0x12.0,chassis=3",
+        "plain2,bus=pcie.0,addr=0x14.0,chassis=5",
+    ]
+    assert after(added, "VGA,") == ["VGA,id=display,bus=pcie.0,addr=0x13.0"]
+
+
+def test_a_machine_without_plain_functions_has_none(folder: Path, supervisor: ModuleType) -> None:
+    machine = described(supervisor, folder)
+    assert machine == described(supervisor, folder, functions=[])
+    assert supervisor.plain_devices(machine, folder) == []
+
+
+def test_a_network_card_leads_nowhere(folder: Path, supervisor: ModuleType) -> None:
+    argv = supervisor.plain_devices(described(supervisor, folder, functions=["nic"]), folder)
+    assert argv[argv.index("-netdev") + 1] == "hubport,id=nowhere0,hubid=0"
+    assert after(argv, "e1000e") == ["e1000e,id=nic0,netdev=nowhere0,bus=plain0,romfile="]
+
+
+def test_a_gpu_is_two_functions_that_nothing_keeps_apart(
+    folder: Path, supervisor: ModuleType
+) -> None:
+    argv = supervisor.plain_devices(described(supervisor, folder, functions=["gpu"]), folder)
+    assert after(argv, "bochs-display", "ich9-intel-hda") == [
+        "bochs-display,id=gpu0,bus=plain0,multifunction=on,addr=0x0.0",
+        "ich9-intel-hda,id=sound0,bus=plain0,multifunction=on,addr=0x0.1",
+    ]
+
+
+def test_an_nvme_disk_keeps_what_was_written(folder: Path, supervisor: ModuleType) -> None:
+    machine = described(supervisor, folder, functions=["nic", "nvme"])
+    supervisor.make_namespaces(machine, folder)
+    disk = folder / "nvme1.raw"
+    assert (disk.stat().st_size, disk.stat().st_blocks) == (64 << 20, 0)
+    with disk.open("r+b") as file:
+        file.write(b"mine")
+    supervisor.make_namespaces(machine, folder)
+    assert disk.read_bytes()[:4] == b"mine"
+    assert disk.stat().st_size == 64 << 20
+    assert not (folder / "nvme0.raw").exists()
+    argv = supervisor.plain_devices(machine, folder)
+    assert after(argv, "id=namespace1") == [
+        f"id=namespace1,if=none,format=raw,file={supervisor.escaped(disk)}"
+    ]
+
+
+def test_a_plain_nvme_disk_is_driven(folder: Path, supervisor: ModuleType) -> None:
+    told = supervisor.modprobe_options(described(supervisor, folder, functions=["nvme"]))
+    assert "blacklist nvme" not in told
+
+
+@pytest.mark.parametrize(
+    ("functions", "words"),
+    [
+        (["display", "display"], "boots with one display"),
+        (["nic", "tape"], "tape is no plain function: nic, nvme, gpu, display are"),
+        (["nic"] * 14, "no room on the root bus for nic"),
+    ],
+)
+def test_plain_functions_that_cannot_be_are_refused(
+    folder: Path, supervisor: ModuleType, functions: list[str], words: str
+) -> None:
+    with pytest.raises(supervisor.MachineError, match=words):
+        described(supervisor, folder, functions=functions)
+
+
+def test_plain_functions_and_vfs_share_the_root_bus(folder: Path, supervisor: ModuleType) -> None:
+    # 16 VFs and the PF fill the slots from 0x1c on.
+    fits = {"pfs": pfs("c62x", "c3xxx"), "functions": ["nic"] * 10}
+    assert supervisor.slots(described(supervisor, folder, **fits)) == [0x10, 0x1C]
+    with pytest.raises(supervisor.MachineError, match="no room on the root bus for 16 VFs"):
+        described(supervisor, folder, **{**fits, "functions": ["nic"] * 11})
 
 
 @pytest.mark.parametrize(
