@@ -279,10 +279,19 @@ class Host:
             if error.errno not in _GONE:
                 raise HostError.from_os("remove", path, error.errno or errno.EIO) from error
 
-    def remove_empty_folder(self, path: str) -> None:
-        """Remove a folder in which nothing is; any other stays."""
-        with contextlib.suppress(OSError, HostError):
-            os.rmdir(self.locate(path))
+    def write_link(self, path: str, target: str) -> None:
+        """Make a symbolic link in one step; it replaces a link or a file."""
+        place = self.locate(path, follow=False)
+        temporary = f"{place}.hwaccel-{os.getpid()}"
+        try:
+            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+            os.symlink(target, temporary)
+            os.rename(temporary, place)
+            _sync_folder(os.path.dirname(place))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise HostError.from_os("make the link", path, error.errno or errno.EIO) from error
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Run a command of the running machine and return its standard output."""

@@ -48,7 +48,6 @@ class FileChange:
 
     Args:
         shown: whether the file appears in the diff; the module's own records do not.
-        own_folder: whether its folder goes with it when nothing else is there.
     """
 
     path: str
@@ -56,26 +55,43 @@ class FileChange:
     after: bytes | None
     mode: int = 0o644
     shown: bool = True
-    own_folder: bool = False
 
     def apply(self, host: Host) -> None:
         """Write the new content in one step, or remove the file."""
         try:
+            _put(host, self.path, self.after, self.mode)
+        except HostError as error:
+            raise _with_hint(error) from error
+
+    def revert(self, host: Host) -> None:
+        """Put back what was there before."""
+        _put(host, self.path, self.before, self.mode)
+
+
+@dataclass(frozen=True)
+class LinkChange:
+    """A symbolic link that leads elsewhere; C(None) stands for no link."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+    def apply(self, host: Host) -> None:
+        """Make the link in one step, or remove it."""
+        try:
             self._put(host, self.after)
         except HostError as error:
-            hint = _FILE_HINTS.get(error.number)
-            if hint is None:
-                raise
-            raise type(error)(f"{error}; {hint}", error.number) from error
+            raise _with_hint(error) from error
 
     def revert(self, host: Host) -> None:
         """Put back what was there before."""
         self._put(host, self.before)
 
-    def _put(self, host: Host, content: bytes | None) -> None:
-        _put(host, self.path, content, self.mode)
-        if content is None and self.own_folder:
-            host.remove_empty_folder(self.path.rpartition("/")[0])
+    def _put(self, host: Host, target: str | None) -> None:
+        if target is None:
+            host.remove_file(self.path)
+        else:
+            host.write_link(self.path, target)
 
 
 @dataclass(frozen=True)
@@ -210,7 +226,7 @@ class Foretold:
             _put(host, self.path, self.before, 0o644)
 
 
-Change = t.Union[FileChange, AttributeWrite, Command, Marker, Foretold]
+Change = t.Union[FileChange, LinkChange, AttributeWrite, Command, Marker, Foretold]
 
 
 @dataclass(frozen=True)
@@ -259,7 +275,8 @@ class Plan:
                 "after": _decoded(change.after),
             }
             for change in self.changes
-            if isinstance(change, Foretold) or (isinstance(change, FileChange) and change.shown)
+            if isinstance(change, (Foretold, LinkChange))
+            or (isinstance(change, FileChange) and change.shown)
         )
         return entries
 
@@ -293,7 +310,7 @@ class Plan:
         """Make the changes in order; on a failure files go back, devices are told as they are."""
         made: list[Change] = []
         for change in self.changes:
-            if not host.live and not isinstance(change, FileChange):
+            if not host.live and not isinstance(change, (FileChange, LinkChange)):
                 continue
             try:
                 change.apply(host)
@@ -327,7 +344,7 @@ def _after_failure(
         writes = [write for write in writes if (write.device, write.name) not in again]
     for change in reversed(made):
         # A record of what was found is still needed once a device was changed.
-        if isinstance(change, (Marker, Foretold)) or (
+        if isinstance(change, (Marker, Foretold, LinkChange)) or (
             isinstance(change, FileChange) and (change.shown or not touched)
         ):
             try:
@@ -354,5 +371,13 @@ def _put(host: Host, path: str, content: bytes | None, mode: int) -> None:
         host.write_file(path, content, mode)
 
 
-def _decoded(content: bytes | None) -> str:
-    return "" if content is None else content.decode("utf-8", "backslashreplace")
+def _with_hint(error: HostError) -> HostError:
+    hint = _FILE_HINTS.get(error.number)
+    return error if hint is None else type(error)(f"{error}; {hint}", error.number)
+
+
+def _decoded(content: bytes | str | None) -> str:
+    """Return what a diff shows of a file's content, or of where a link leads."""
+    if isinstance(content, bytes):
+        return content.decode("utf-8", "backslashreplace")
+    return "" if content is None else f"{content}\n"

@@ -79,7 +79,7 @@ options:
   persistent:
     description:
       - Bind the same again at each boot, before libvirt starts, by files of our own below C(/etc)
-        for udev, modules-load.d, modprobe.d and libvirt's units. For the display that the machine
+        for udev, modules-load.d, modprobe.d and systemd. For the display that the machine
         boots with, and for disks, the initramfs is made anew too.
       - V(false) removes what is ours of these functions.
     type: bool

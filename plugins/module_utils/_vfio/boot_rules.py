@@ -39,9 +39,10 @@ RULES = "/etc/udev/rules.d/81-hwaccel-vfio.rules"
 EARLY_RULES = "/etc/udev/rules.d/81-hwaccel-vfio-early.rules"
 MODULES = "/etc/modules-load.d/hwaccel-vfio.conf"
 OPTIONS = "/etc/modprobe.d/hwaccel-vfio.conf"
-# A service that starts guests waits until udev has worked off what the boot brought.
-_SERVICES = ("libvirtd.service", "virtqemud.service")
-DROP_INS = tuple(f"/etc/systemd/system/{name}.d/hwaccel-vfio.conf" for name in _SERVICES)
+# Services that start guests wait until udev has worked off what the boot brought.
+UNIT = "/etc/systemd/system/hwaccel-vfio.service"
+WANTS = "/etc/systemd/system/multi-user.target.wants/hwaccel-vfio.service"
+_SERVICES = ("libvirtd.service", "virtqemud.service", "libvirt-guests.service")
 
 _COMMENT = (
     "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
@@ -146,7 +147,7 @@ def render_files(rules: Iterable[Rule], *, without_denylist: bool) -> dict[str, 
         MODULES: _lines(module_of(driver) for driver in drivers),
         OPTIONS: _lines([f"options {VFIO_PCI} {OPTION}"] if without_denylist and drivers else []),
     }
-    return {**files, **dict.fromkeys(DROP_INS, _drop_in() if drivers else None)}
+    return {**files, UNIT: _unit() if drivers else None}
 
 
 def read_files(host: Host, paths: Iterable[str]) -> Mapping[str, bytes | None]:
@@ -159,9 +160,18 @@ def _lines(lines: Iterable[str]) -> bytes | None:
     return (_COMMENT + text).encode() if text else None
 
 
-def _drop_in() -> bytes:
+def _unit() -> bytes:
     return (
-        f"{_COMMENT}# Guests start when the functions that they have are there.\n"
+        f"{_COMMENT}[Unit]\n"
+        "Description=Wait for the functions that guests have on VFIO\n"
+        f"Before={' '.join(_SERVICES)}\n"
+        "\n"
         "[Service]\n"
-        "ExecStartPre=-+/usr/bin/udevadm settle --timeout=120\n"
+        "Type=oneshot\n"
+        "RemainAfterExit=yes\n"
+        "ExecStart=/usr/bin/udevadm settle --timeout=120\n"
+        "TimeoutStartSec=150\n"
+        "\n"
+        "[Install]\n"
+        "WantedBy=multi-user.target\n"
     ).encode()

@@ -25,7 +25,7 @@ from .._pci.function import AUTOPROBE, OVERRIDE, read_functions
 from .._qat.devices import is_denylisted, vf_family
 from .._undo import UndoRecord
 from .binding import Binding, parse_override
-from .boot_rules import read_files, read_rules, render_files
+from .boot_rules import WANTS, read_files, read_rules, render_files
 from .denylist import read_vfio_pci
 from .driverctl import read_overrides
 from .holders import is_vfio_driver, read_holders
@@ -120,7 +120,7 @@ class Surroundings:
         files: what stands in the files of these rules now, by path.
         foreign: drivers that driverctl sets at boot.
         others: by group, what is in it that is no PCI function and has a driver.
-        live: whether it is the running machine rather than a tree.
+        wants: where the link leads by which the boot wants our unit.
     """
 
     functions: Mapping[PciAddress, PciFunction]
@@ -135,7 +135,7 @@ class Surroundings:
     initramfs: Initramfs | None
     foreign: Mapping[PciAddress, str]
     others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    live: bool = True
+    wants: str | None = None
 
     def group(self, function: PciFunction) -> list[PciFunction]:
         """Return the functions of a function's IOMMU group, with itself and bridges, sorted."""
@@ -218,7 +218,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         initramfs=initramfs,
         foreign=read_overrides(host),
         others=dict(_others(host, groups)),
-        live=host.live,
+        wants=host.link_target(WANTS),
     )
     return State(tuple(devices), tuple(kept), around)
 

@@ -15,9 +15,9 @@ import typing as t
 from itertools import chain
 
 from .._pci.function import COUNT
-from .._plan import AttributeWrite, Command, FileChange
+from .._plan import AttributeWrite, Command, FileChange, LinkChange
 from .binding import give_back, take
-from .boot_rules import DROP_INS, EARLY_RULES, OPTIONS, render_files
+from .boot_rules import EARLY_RULES, OPTIONS, UNIT, WANTS, render_files
 from .denylist import OPTION
 from .target import denied, keeps_denylist_off, rules_after
 from .variants import VFIO_PCI
@@ -32,7 +32,6 @@ if t.TYPE_CHECKING:
     from .target import Target
     from .wanted import Wanted
 
-_RELOAD = Command(("systemctl", "daemon-reload"))
 _LOAD_HINT = "see the kernel log, and whether a file of modprobe.d keeps the module out"
 _UNLOAD_HINT = (
     f"something uses {VFIO_PCI} that sysfs does not show: boot again, which loads it with {OPTION}"
@@ -101,9 +100,11 @@ def _files(wanted: Wanted, state: State) -> Iterator[Change]:
     made = render_files(rules, without_denylist=off)
     changed = [path for path, content in made.items() if content != around.files.get(path)]
     for path in changed:
-        yield FileChange(path, around.files.get(path), made[path], own_folder=path in DROP_INS)
-    if around.live and any(path in DROP_INS for path in changed):
-        yield _RELOAD
+        yield FileChange(path, around.files.get(path), made[path])
+    link = UNIT if made[UNIT] else None
+    if around.wants != link:
+        # systemd reads both at the next boot, which is when they matter.
+        yield LinkChange(WANTS, around.wants, link)
     if around.initramfs is not None:
         early = [rule.driver for rule in rules if rule.early]
         hook = around.initramfs.render(early)
