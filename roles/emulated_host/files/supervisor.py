@@ -303,7 +303,7 @@ def gpu(index: int, _folder: Path) -> list[str]:
     slot = f"bus=plain{index},multifunction=on"
     argv = ["-device", f"bochs-display,id=gpu{index},{slot},addr=0x0.0"]
     argv += ["-device", f"ich9-intel-hda,id=sound{index},{slot},addr=0x0.1"]
-    # Without a codec the driver of the sound gives up.
+    # Without a codec there is no sound card: the driver is bound, and that is all.
     codec = f"hda-output,bus=sound{index}.0,audiodev=silence{index}"
     return [*argv, "-audiodev", f"none,id=silence{index}", "-device", codec]
 
