@@ -13,23 +13,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
-import select
-import signal
 import stat
 import subprocess
 import tempfile
 import time
 import typing as t
 
+from ._child import Child, SilentError
 from ._errors import BlockedError, HostError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LOCK = "/run/hwaccel.lock"
-_READ_LIMIT = 1 << 20
 _LINK_LIMIT = 40
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
 
@@ -61,6 +58,7 @@ class Host:
         self.live = self.root == "/"
         self.privileged = not self.live or os.geteuid() == 0
         self.read_seconds = read_seconds
+        self._child = Child(self._answer)
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -189,33 +187,33 @@ class Host:
         """
         if not self.live:
             return {path: self.attribute(path) for path in paths}
-        values: dict[str, str | Blocked | None] = {}
-        waiting = list(paths)
-        while waiting:
-            answers = self._read_in_child(waiting)
-            values.update(answers)
-            waiting = [path for path in waiting if path not in values]
-            if waiting and not answers:
-                values[waiting.pop(0)] = BLOCKED
-        return values
+        return {path: self._read_guarded(path) for path in paths}
 
-    def _read_in_child(self, paths: Sequence[str]) -> dict[str, str | None]:
-        """Read one after the other in a child until all are read or one does not answer."""
+    def _read_guarded(self, path: str) -> str | Blocked | None:
+        try:
+            value, number = self._ask(["read", path], self.read_seconds)
+        except SilentError:
+            return BLOCKED
+        if number:
+            raise HostError.from_os("read", path, number)
+        return value
 
-        def read_all(report: t.Callable[[object], None]) -> None:
-            for path in paths:
-                try:
-                    report([path, self.attribute(path), None])
-                except HostError as error:
-                    report([path, None, error.number])
+    def _ask(self, question: list[str], seconds: float) -> tuple[str | None, int]:
+        """Return the value of an attribute, None for a write, and the errno."""
+        return t.cast("tuple[str | None, int]", self._child.ask(question, seconds))
 
-        answers: dict[str, str | None] = {}
-        for answer in _in_child(read_all, self.read_seconds):
-            path, value, number = t.cast("tuple[str, str | None, int | None]", answer)
-            if number is not None:
-                raise HostError.from_os("read", path, number)
-            answers[path] = value
-        return answers
+    def _answer(self, question: list[str]) -> tuple[str | None, int]:
+        """Read or write an attribute, in the child."""
+        _action, path, *values = question
+        try:
+            if not values:
+                return self.attribute(path), 0
+            _write_attribute(path, values[0])
+        except HostError as error:
+            return None, error.number or errno.EIO
+        except OSError as error:
+            return None, error.errno or errno.EIO
+        return None, 0
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -229,24 +227,13 @@ class Host:
         if not self.live:
             raise HostError(f"{path}: devices are not written below {self.root}")
 
-        def write(report: t.Callable[[object], None]) -> None:
-            number = 0
-            try:
-                handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    os.write(handle, value.encode())
-                finally:
-                    os.close(handle)
-            except OSError as error:
-                number = error.errno or errno.EIO
-            report(number)
-
-        for number in _in_child(write, seconds):
-            if number:
-                raise HostError.from_os(f"write {value!r} to", path, t.cast("int", number))
-            return
-        message = f"writing {value!r} to {path} did not end within {seconds:g} s: the kernel waits"
-        raise BlockedError(message, errno.EBUSY)
+        try:
+            _value, number = self._ask(["write", path, value], seconds)
+        except SilentError as error:
+            told = f"writing {value!r} to {path} did not end within {seconds:g} s: the kernel waits"
+            raise BlockedError(told, errno.EBUSY) from error
+        if number:
+            raise HostError.from_os(f"write {value!r} to", path, number)
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
@@ -376,57 +363,10 @@ def _sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-def _in_child(
-    work: t.Callable[[t.Callable[[object], None]], None],
-    seconds: float,
-) -> Iterator[object]:
-    """Yield what a child process reports, until it ends or is silent for too long.
-
-    The child is a grandchild, so that one which the kernel does not let go leaves no zombie.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:  # pragma: no cover - runs in the child
-        _be_child(work, reader, writer)
-    os.close(writer)
-    os.waitpid(child, 0)
+def _write_attribute(path: str, value: str) -> None:
+    """Write an attribute that is there, as a whole."""
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        yield from _answers(reader, seconds)
+        os.write(handle, value.encode())
     finally:
-        os.close(reader)
-
-
-def _be_child(
-    work: t.Callable[[t.Callable[[object], None]], None],
-    reader: int,
-    writer: int,
-) -> t.NoReturn:  # pragma: no cover - runs in the child
-    try:
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        # Whoever waits for the module's output must not wait for a child that hangs.
-        quiet = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(quiet, standard)
-        os.close(reader)
-        work(lambda answer: _send(writer, answer))
-    finally:
-        os._exit(0)
-
-
-def _send(writer: int, answer: object) -> None:  # pragma: no cover - runs in the child
-    os.write(writer, json.dumps(answer).encode() + b"\n")
-
-
-def _answers(reader: int, seconds: float) -> Iterator[object]:
-    pending = b""
-    while True:
-        ready = select.select([reader], [], [], seconds)[0]
-        chunk = os.read(reader, _READ_LIMIT) if ready else b""
-        if not chunk:
-            return
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
-            yield json.loads(line)
+        os.close(handle)
