@@ -1,0 +1,260 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands at boot: rules and the files beside them, all from one list."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules import (
+    EARLY_RULES,
+    MODULES,
+    OPTIONS,
+    RULES,
+    UNIT,
+    WANTS,
+    Rule,
+    parse_rules,
+    read_files,
+    read_rules,
+    render_files,
+    render_rules,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+
+# The first release whose udevadm checks rules.
+VERIFIES = 254
+COMMENT = (
+    "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
+)
+VF = Rule(PciAddress.parse("0000:3d:01.2"), PciId(0x8086, 0x37C9), "vfio-pci")
+NIC = Rule(PciAddress.parse("10000:01:00.1"), PciId(0x15B3, 0x101E), "mlx5_vfio_pci")
+GPU = Rule(PciAddress.parse("0000:01:00.0"), PciId(0x10DE, 0x21C4), "vfio-pci", early=True)
+
+REAL_ROOT = """\
+ACTION!="add", GOTO="hwaccel_vfio_end"
+SUBSYSTEM!="pci", GOTO="hwaccel_vfio_end"
+TEST!="/etc/modules-load.d/hwaccel-vfio.conf", GOTO="hwaccel_vfio_end"
+KERNEL=="0000:3d:01.2", ATTR{vendor}=="0x8086", ATTR{device}=="0x37c9", \
+ENV{HWACCEL_VFIO_DRIVER}="vfio-pci"
+KERNEL=="10000:01:00.1", ATTR{vendor}=="0x15b3", ATTR{device}=="0x101e", \
+ENV{HWACCEL_VFIO_DRIVER}="mlx5_vfio_pci"
+ENV{HWACCEL_VFIO_DRIVER}!="?*", GOTO="hwaccel_vfio_end"
+ATTR{driver_override}="$env{HWACCEL_VFIO_DRIVER}"
+DRIVER=="?*", DRIVER!="*vfio*", ATTR{class}!="0x01*", ATTR{driver/unbind}="$kernel"
+ATTR{[subsystem/pci]drivers_probe}="$kernel"
+LABEL="hwaccel_vfio_end"
+"""
+INITRAMFS = """\
+ACTION!="add", GOTO="hwaccel_vfio_early_end"
+SUBSYSTEM!="pci", GOTO="hwaccel_vfio_early_end"
+KERNEL=="0000:01:00.0", ATTR{vendor}=="0x10de", ATTR{device}=="0x21c4", \
+ENV{HWACCEL_VFIO_DRIVER}="vfio-pci"
+ENV{HWACCEL_VFIO_DRIVER}!="?*", GOTO="hwaccel_vfio_early_end"
+ATTR{driver_override}="$env{HWACCEL_VFIO_DRIVER}"
+DRIVER=="?*", DRIVER!="*vfio*", ATTR{class}!="0x01*", ATTR{driver/unbind}="$kernel"
+ATTR{[subsystem/pci]drivers_probe}="$kernel"
+LABEL="hwaccel_vfio_early_end"
+"""
+SERVICE = """\
+[Unit]
+Description=Wait for the functions that guests have on VFIO
+Before=libvirtd.service virtqemud.service libvirt-guests.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/udevadm settle --timeout=120
+TimeoutStartSec=150
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+addresses = st.builds(
+    PciAddress,
+    st.one_of(st.integers(0, 0xFFFF), st.integers(0x10000, 0xFFFFFFFF)),
+    st.integers(0, 0xFF),
+    st.integers(0, 0x1F),
+    st.integers(0, 7),
+)
+ids = st.builds(PciId, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
+drivers = st.sampled_from(["vfio-pci", "mlx5_vfio_pci", "xe-vfio-pci", "hisi_acc_vfio_pci"])
+rules = st.lists(
+    st.builds(Rule, addresses, ids, drivers, st.booleans()),
+    unique_by=lambda rule: rule.address,
+    max_size=8,
+)
+
+
+def rendered(*standing: Rule, without_denylist: bool = False) -> dict[str, str | None]:
+    files = render_files(standing, without_denylist=without_denylist)
+    return {path: None if text is None else text.decode() for path, text in files.items()}
+
+
+# -- the content ---------------------------------------------------------------------------------
+
+
+def test_all_files() -> None:
+    assert rendered(NIC, GPU, VF, without_denylist=True) == {
+        RULES: COMMENT + REAL_ROOT,
+        EARLY_RULES: COMMENT + INITRAMFS,
+        MODULES: f"{COMMENT}mlx5_vfio_pci\nvfio_pci\n",
+        OPTIONS: f"{COMMENT}options vfio-pci disable_denylist=1\n",
+        UNIT: COMMENT + SERVICE,
+    }
+
+
+def test_where_they_stand() -> None:
+    assert (RULES, EARLY_RULES, MODULES, OPTIONS, UNIT, WANTS) == (
+        "/etc/udev/rules.d/81-hwaccel-vfio.rules",
+        "/etc/udev/rules.d/81-hwaccel-vfio-early.rules",
+        "/etc/modules-load.d/hwaccel-vfio.conf",
+        "/etc/modprobe.d/hwaccel-vfio.conf",
+        "/etc/systemd/system/hwaccel-vfio.service",
+        "/etc/systemd/system/multi-user.target.wants/hwaccel-vfio.service",
+    )
+
+
+def test_no_functions_no_files() -> None:
+    paths = {RULES, EARLY_RULES, MODULES, OPTIONS, UNIT}
+    assert rendered() == rendered(without_denylist=True) == dict.fromkeys(paths)
+
+
+def test_the_denylist_stays_unless_it_is_to_go() -> None:
+    assert rendered(VF)[OPTIONS] is None
+
+
+@pytest.mark.parametrize("rule", [VF, GPU])
+def test_one_kind_of_rules_alone(rule: Rule) -> None:
+    files = rendered(rule)
+    other = RULES if rule.early else EARLY_RULES
+    assert files[other] is None
+    assert files[rule.path]
+    # The driver is loaded and guests wait in both cases.
+    assert files[MODULES] == f"{COMMENT}vfio_pci\n"
+    assert files[UNIT] == COMMENT + SERVICE
+
+
+@given(rules)
+def test_rules_of_the_real_root_do_nothing_in_an_initramfs(standing: list[Rule]) -> None:
+    # An initramfs may have an old copy of them, and has nothing in modules-load.d of ours.
+    files = render_files(standing, without_denylist=False)
+    guard = b'TEST!="/etc/modules-load.d/hwaccel-vfio.conf", GOTO="hwaccel_vfio_end"\n'
+    real, early = files[RULES], files[EARLY_RULES]
+    assert real is None or guard in real
+    assert early is None or b"TEST" not in early
+    # What the guard looks for is there whenever there are rules.
+    assert (files[MODULES] is not None) == bool(standing)
+
+
+@given(rules)
+def test_every_file_follows_from_the_functions_alone(standing: list[Rule]) -> None:
+    files = render_files(standing, without_denylist=True)
+    assert files == render_files(reversed(standing), without_denylist=True)
+    assert (files[RULES] is None) == all(rule.early for rule in standing)
+    assert (files[EARLY_RULES] is None) == (not any(rule.early for rule in standing))
+    for path in (MODULES, OPTIONS, UNIT):
+        assert (files[path] is None) == (not standing)
+    for content in files.values():
+        assert content is None or content.startswith(COMMENT.encode())
+
+
+@given(rules)
+def test_labels_are_there_once_for_every_jump(standing: list[Rule]) -> None:
+    labels = []
+    for early in (False, True):
+        text = (render_rules(standing, early=early) or b"").decode()
+        jumps = {line.split('GOTO="')[1][:-1] for line in text.splitlines() if "GOTO=" in line}
+        ends = [line[7:-1] for line in text.splitlines() if line.startswith('LABEL="')]
+        assert jumps == set(ends)
+        labels += ends
+    assert len(labels) == len(set(labels))
+
+
+def test_a_disk_is_never_taken_from_its_driver() -> None:
+    # It may be mounted by the time udev replays what came before it.
+    for early in (False, True):
+        lines = (render_rules([VF, GPU], early=early) or b"").decode().splitlines()
+        (unbinds,) = [line for line in lines if "unbind" in line]
+        assert 'ATTR{class}!="0x01*"' in unbinds
+        # What has an override and no driver yet finds it all the same.
+        assert lines.index(unbinds) < lines.index('ATTR{[subsystem/pci]drivers_probe}="$kernel"')
+
+
+# -- and back ------------------------------------------------------------------------------------
+
+
+@given(rules)
+def test_what_is_rendered_is_read(standing: list[Rule]) -> None:
+    for early in (False, True):
+        own = sorted((rule for rule in standing if rule.early == early), key=lambda r: r.address)
+        assert parse_rules(render_rules(standing, early=early) or b"", early=early) == own
+
+
+def test_rules_of_a_host(machine: Machine) -> None:
+    assert read_rules(machine.host) == ()
+    for path, content in render_files([VF, NIC, GPU], without_denylist=True).items():
+        machine.write(path, content or b"")
+    assert read_rules(machine.host) == (GPU, VF, NIC)
+
+
+@given(st.binary())
+def test_any_bytes_are_read(content: bytes) -> None:
+    assert parse_rules(content, early=False) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"# {VF.render()}",
+        VF.render().replace("HWACCEL_VFIO", "OTHER"),
+        VF.render().replace("0000:3d:01.2", "*"),
+        VF.render().replace("0000:3d:01.2", "0000:3d:21.2"),
+        VF.render().replace("0x37c9", "0x37C9*"),
+        VF.render().rstrip() + ", GOTO=somewhere",
+        VF.render().replace('="vfio-pci"', '=""'),
+    ],
+)
+def test_lines_of_others(line: str) -> None:
+    assert parse_rules(line.encode(), early=False) == []
+    assert parse_rules(f"{line.rstrip()}\n{VF.render()}".encode(), early=False) == [VF]
+
+
+def test_files_as_they_stand(machine: Machine) -> None:
+    machine.write(MODULES, "vfio_pci\n")
+    assert read_files(machine.host, [MODULES, RULES]) == {MODULES: b"vfio_pci\n", RULES: None}
+
+
+# -- udev itself ---------------------------------------------------------------------------------
+
+
+def udev_release() -> int:
+    udevadm = shutil.which("udevadm")
+    if udevadm is None:
+        return 0
+    told = subprocess.run([udevadm, "--version"], capture_output=True, text=True, check=False)
+    words = told.stdout.split()
+    return int(words[0]) if words and words[0].isdecimal() else 0
+
+
+@pytest.mark.skipif(udev_release() < VERIFIES, reason="udevadm verify is not on this machine")
+@pytest.mark.parametrize("early", [False, True])
+def test_udev_takes_the_rules(tmp_path: Path, *, early: bool) -> None:
+    path = tmp_path / "81-test.rules"
+    path.write_bytes(render_rules([VF, NIC, GPU], early=early) or b"")
+    command = ["udevadm", "verify", "--resolve-names=never", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
