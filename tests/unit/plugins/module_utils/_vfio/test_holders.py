@@ -16,6 +16,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import P
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import read_functions
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import (
     Holder,
+    find_open,
     is_vfio_driver,
     read_holders,
     uses_it_itself,
@@ -23,6 +24,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import 
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import OTHER, PF
 
 if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import Node
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 
@@ -189,3 +191,25 @@ def test_processes_are_not_read_where_nothing_is_on_vfio(machine: Machine) -> No
 
     machine.add_function(PF, OTHER, driver="native", group=7)
     assert holder_of(Quiet(machine.root)) is not None
+
+
+# -- other nodes ---------------------------------------------------------------------------------
+
+
+def test_who_has_nodes_open(machine: Machine) -> None:
+    machine.open("/dev/dri/card0", pid=41, name="Xorg")
+    machine.open("/dev/dri/card0", pid=42, name="second")
+    machine.open("/dev/sda", pid=43, name="mkfs")
+    host = NumberedHost(machine, {"/dev/dri/card0": 0, "/dev/sda": 1})
+    wanted: list[Node] = [(False, 240, 0), (False, 240, 2), (True, 240, 1)]
+    # A block device and a character device may have the same number.
+    assert find_open(host, wanted) == {(False, 240, 0): Holder("process", "Xorg", 41)}
+    assert find_open(host, [(False, 240, 1)]) == {(False, 240, 1): Holder("process", "mkfs", 43)}
+
+
+def test_processes_are_not_read_for_no_nodes(machine: Machine) -> None:
+    class Quiet(Host):
+        def names(self, path: str) -> list[str]:
+            raise AssertionError(path)
+
+    assert find_open(Quiet(machine.root), []) == {}
