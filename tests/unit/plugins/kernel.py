@@ -5,6 +5,7 @@
 """The kernel of a machine in a folder, and its udev: they play what is written.
 
 Sources: Linux C(drivers/pci/iov.c), C(drivers/pci/pci-driver.c), C(drivers/base/bus.c),
+C(drivers/base/dd.c), C(drivers/vfio/pci/vfio_pci.c), C(drivers/vfio/pci/vfio_pci_core.c),
 C(Documentation/ABI/testing/sysfs-driver-qat); udev(7).
 """
 
@@ -18,6 +19,9 @@ import shutil
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciId
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
+
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
@@ -29,6 +33,12 @@ RULES = "etc/udev/rules.d"
 _PAIR = re.compile(r'([A-Z]+)(?:\{([^}]*)\})?(==|!=|=)"([^"]*)"')
 _PROBE_NAME = "[subsystem/pci]drivers_probe"
 _FIRST_WITH_DECOMP = 6
+# Drivers that may have a function whose group is in the hands of a guest (driver_managed_dma),
+# with the module that has each.
+_PARKING = {"vfio-pci": "vfio_pci", "qat_vfio_pci": "qat_vfio_pci", "pci-stub": "pci_stub"}
+_DENYLIST = {each for row in FAMILIES.values() if row.denylisted for each in (row.pf_id, row.vf_id)}
+_OPTION = "disable_denylist"
+_OPTION_FOLDERS = ("etc/modprobe.d", "usr/lib/modprobe.d")
 
 
 @dataclass
@@ -38,6 +48,7 @@ class _Event:
     action: str
     address: str
     read: dict[str, str | None] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Kernel:
@@ -47,6 +58,9 @@ class Kernel:
         refuses_zero: PF drivers that answer EINVAL when VFs are to go, as before Linux 6.12.
         events: what was told to udev and is not yet worked off, as action and address.
         by_udev: what its rules wrote, as path and value, whether the kernel took it or not.
+        natives: driver and module of functions that are no QAT devices, by address.
+        has_denylist: whether vfio-pci has a denylist, with the parameter that turns it off.
+        modules_first: whether modules-load.d is worked off before udev at boot, or after it.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -55,6 +69,9 @@ class Kernel:
         self.refuses_zero: set[str] = set()
         self.events: list[tuple[str, str]] = []
         self.by_udev: list[tuple[str, str]] = []
+        self.natives: dict[str, tuple[str, str]] = {}
+        self.has_denylist = True
+        self.modules_first = True
         self._unbound: dict[str, bool] = {}
 
     def write(self, path: str, value: str) -> None:
@@ -141,10 +158,53 @@ class Kernel:
         bound = self.machine.driver(address)
         if name == "unbind" and bound == driver:
             self._detach(address)
-        elif name == "bind" and bound is None and driver == self._wanted_driver(address):
+        elif name == "bind" and driver == self._wanted_driver(address) and self._may_probe(address):
+            if bound is not None:
+                raise OSError(errno.EBUSY, path)
+            number = self._refusal(address, driver)
+            if number:
+                raise OSError(number, path)
             self._attach(address, driver)
         else:
             raise OSError(errno.ENODEV, path)
+
+    def _may_probe(self, address: str) -> bool:
+        """Tell whether a VF may have a driver (C(pci_device_can_probe))."""
+        autoprobe = self.machine.at(f"{SYSFS_DEVICES}/{address}/physfn/sriov_drivers_autoprobe")
+        overridden = self._override(address) is not None
+        return overridden or not autoprobe.exists() or autoprobe.read_text() == "1\n"
+
+    def _refusal(self, address: str, driver: str) -> int:
+        """Return with which error the probe of a driver ends, 0 where it takes the function."""
+        if driver in _PARKING and driver != "pci-stub":
+            return self._vfio_refusal(address, driver)
+        return errno.EBUSY if driver not in _PARKING and self._is_open(address) else 0
+
+    def _vfio_refusal(self, address: str, driver: str) -> int:
+        pf = self.machine.link_name(f"{SYSFS_DEVICES[1:]}/{address}/physfn")
+        if driver == "vfio-pci":
+            parameter = self.machine.at(f"sys/module/vfio_pci/parameters/{_OPTION}")
+            if parameter.exists() and parameter.read_text() == "N\n" and self._denied(address):
+                return errno.EINVAL
+        elif pf is None or self._is_out_of_tree(str(self.machine.driver(pf))):
+            return errno.ENODEV
+        if not self.machine.at(f"{SYSFS_DEVICES}/{address}/iommu_group").exists():
+            return errno.EINVAL
+        return errno.EBUSY if self.machine.vfs(address) else 0
+
+    def _denied(self, address: str) -> bool:
+        words = [
+            self.machine.read(f"{SYSFS_DEVICES}/{address}/{name}") for name in ("vendor", "device")
+        ]
+        return PciId(*(int(word, 16) for word in words)) in _DENYLIST
+
+    def _is_open(self, address: str) -> bool:
+        """Tell whether somebody has the VFIO group of a function open."""
+        folder = self.machine.at(f"{SYSFS_DEVICES}/{address}/iommu_group")
+        handles = self.machine.root.glob("proc/[0-9]*/fd/*")
+        return folder.exists() and any(
+            str(handle.readlink()) == f"/dev/vfio/{folder.name}" for handle in handles
+        )
 
     def is_registered(self, driver: str | None) -> bool:
         """Tell whether a driver is loaded or built in."""
@@ -156,11 +216,9 @@ class Kernel:
         if not folder.is_dir():
             raise OSError(errno.ENODEV, PROBE)
         driver = self._wanted_driver(address)
-        if self.machine.driver(address) is None and self.is_registered(driver):
-            autoprobe = folder / "physfn/sriov_drivers_autoprobe"
-            overridden = self._override(address) is not None
-            if overridden or not autoprobe.exists() or autoprobe.read_text() == "1\n":
-                self._attach(address, str(driver))
+        free = self.machine.driver(address) is None and self.is_registered(driver)
+        if free and self._may_probe(address) and not self._refusal(address, str(driver)):
+            self._attach(address, str(driver))
 
     def _override(self, address: str) -> str | None:
         text = self.machine.read(f"{SYSFS_DEVICES}/{address}/driver_override").strip()
@@ -170,7 +228,9 @@ class Kernel:
         return self._override(address) or self._native_driver(address)[0]
 
     def _native_driver(self, address: str) -> tuple[str | None, str | None]:
-        """Return the driver of a QAT function by its id, with the module that has it."""
+        """Return the driver of a function by its id, with the module that has it."""
+        if not self.machine.is_qat(address):
+            return self.natives.get(address, (None, None))
         row = self.machine.family(address)
         is_pf = (self.machine.at(f"{SYSFS_DEVICES}/{address}") / "sriov_totalvfs").exists()
         return (row.driver, row.module) if is_pf else (row.vf_driver, row.vf_module)
@@ -183,6 +243,8 @@ class Kernel:
 
     def _detach(self, address: str) -> None:
         """Take a driver off; that of a PF takes its VFs and its own attributes along."""
+        is_vfio = "vfio" in str(self.machine.driver(address))
+        assert not (is_vfio and self._is_open(address)), f"the kernel waits for {address}"
         own = self.machine.at(f"{SYSFS_DEVICES}/{address}/qat")
         if address in self.machine.pfs:
             self.machine.remove_vfs(address)
@@ -191,17 +253,67 @@ class Kernel:
             shutil.rmtree(own)
         self.machine.bind(address, None)
 
-    def load(self, module: str) -> bool:
-        """Load a module of QAT functions, which find their driver then; tell whether there is."""
+    def load(self, module: str, *options: str) -> bool:
+        """Load a module, whose functions find their driver then; tell whether there is one."""
         if not self.machine.has_module(module):
             return False
+        for name, driver in self._drivers():
+            if name == module.replace("-", "_") and not self.is_registered(driver):
+                self.machine.add_driver(driver, name)
+                if driver == "vfio-pci":
+                    self._set_up_vfio_pci((*options, *self._configured()))
+        for address in self._addresses():
+            self.probe(address)
+        return True
+
+    def _drivers(self) -> list[tuple[str, str]]:
+        """Return the drivers there can be, each after its module."""
+        found = [(module, driver) for driver, module in _PARKING.items()]
+        found += [(module, driver) for driver, module in self.natives.values()]
         for row in self._rows():
-            for name, driver in ((row.module, row.driver), (row.vf_module, row.vf_driver)):
-                if name == module and driver and not self.is_registered(driver):
-                    self.machine.add_driver(driver, module)
-        for pf in self.machine.pfs:
-            for address in (pf, *self.machine.vfs(pf)):
-                self.probe(address)
+            if row.module and row.driver:
+                found.append((row.module, row.driver))
+            if row.vf_module and row.vf_driver:
+                found.append((row.vf_module, row.vf_driver))
+        return found
+
+    def _addresses(self) -> list[str]:
+        return sorted(path.name for path in self.machine.at(SYSFS_DEVICES).iterdir())
+
+    def _set_up_vfio_pci(self, options: tuple[str, ...]) -> None:
+        for name, value in (("initstate", "live"), ("refcnt", "0")):
+            self.machine.write(f"sys/module/vfio_pci/{name}", f"{value}\n")
+        if self.has_denylist:
+            value = "Y" if f"{_OPTION}=1" in options else "N"
+            self.machine.write(f"sys/module/vfio_pci/parameters/{_OPTION}", f"{value}\n")
+
+    def _configured(self) -> list[str]:
+        """Return the options that modprobe gives vfio-pci."""
+        words = [word.partition(".") for word in self.machine.read("proc/cmdline").split()]
+        found = [option for name, _dot, option in words if name in ("vfio-pci", "vfio_pci")]
+        for folder in _OPTION_FOLDERS:
+            for file in sorted(self.machine.at(folder).glob("*.conf")):
+                for line in file.read_text().splitlines():
+                    if line.replace("_", "-", 1).startswith("options vfio-pci "):
+                        found += line.split()[2:]
+        return found
+
+    def load_for(self, alias: str) -> bool:
+        """Load the modules for a function, as C(modprobe pci:...) does."""
+        table = self.machine.at(f"{self.machine.modules}/modules.alias")
+        lines = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
+        fitting = [words[2] for words in lines if fnmatch.fnmatchcase(alias, words[1])]
+        return bool(fitting) and all(map(self.load, fitting))
+
+    def unload(self, module: str) -> bool:
+        """Unload vfio-pci, if nobody has a function of it open; those that stand on it lose it."""
+        if module not in _PARKING or not self.is_registered(module):
+            return False
+        standing = [each for each in self._addresses() if self.machine.driver(each) == module]
+        if any(map(self._is_open, standing)):
+            return False
+        assert not standing, f"{module} was taken from {standing}"
+        self.machine.remove_driver(module, _PARKING[module])
         return True
 
     def _rows(self) -> list[QatFamily]:
@@ -217,29 +329,54 @@ class Kernel:
                 continue
             event = _Event(action, address)
             for file in sorted(self.machine.at(RULES).glob("*.rules")):
-                for line in file.read_text(encoding="latin-1").splitlines():
-                    self._apply_rule(_PAIR.findall(line), event)
+                self._apply_rules(file.read_text(encoding="latin-1").splitlines(), event)
             module = self._native_driver(address)[1]
             if action == "add" and module:
                 self.load(module)
 
     def trigger(self) -> None:
-        """Replay the events of every PF, as udevadm trigger does, and work them off."""
-        self.events += [("add", pf) for pf in self.machine.pfs]
+        """Replay the events of every function, as udevadm trigger does, and work them off."""
+        self.events += [("add", address) for address in self._addresses()]
         self.settle()
 
-    def _apply_rule(self, pairs: list[tuple[str, str, str, str]], event: _Event) -> None:
-        """Match and write from left to right; a write is done at once, and may fail."""
+    def _apply_rules(self, lines: list[str], event: _Event) -> None:
+        """Work off a file; a jump leads to a label further on."""
+        label: str | None = None
+        for line in lines:
+            pairs = [] if line.startswith("#") else _PAIR.findall(line)
+            if label is None:
+                label = self._apply_rule(pairs, event)
+            elif ("LABEL", "", "=", label) in pairs:
+                label = None
+        assert label is None, f"no label {label}"
+
+    def _apply_rule(self, pairs: list[tuple[str, str, str, str]], event: _Event) -> str | None:
+        """Match and write from left to right; a write is done at once, and may fail.
+
+        Return the label to jump to.
+        """
         for key, name, operator, value in pairs:
-            if operator == "=":
-                path = PROBE if name == _PROBE_NAME else self._path(event.address, name)
-                event.read.pop(name, None)
-                text = value.replace("$kernel", event.address)
-                self.by_udev.append((path, text))
-                with contextlib.suppress(OSError):
-                    self.write(path, text)
-            elif not self._matches(key, name, value, event, wanted=operator == "=="):
-                return
+            if operator != "=":
+                if not self._matches(key, name, value, event, wanted=operator == "=="):
+                    return None
+            elif key == "GOTO":
+                return value
+            elif key == "ENV":
+                event.environment[name] = value
+            elif key == "ATTR":
+                self._assign(name, value, event)
+            else:
+                assert key == "LABEL", f"this udev knows no {key}"
+        return None
+
+    def _assign(self, name: str, value: str, event: _Event) -> None:
+        path = PROBE if name == _PROBE_NAME else self._path(event.address, name)
+        event.read.pop(name, None)
+        text = value.replace("$kernel", event.address)
+        text = re.sub(r"\$env\{(\w+)\}", lambda found: event.environment[found[1]], text)
+        self.by_udev.append((path, text))
+        with contextlib.suppress(OSError):
+            self.write(path, text)
 
     def _matches(self, key: str, name: str, value: str, event: _Event, *, wanted: bool) -> bool:
         """Tell whether a match holds; an attribute that is not there matches nothing at all."""
@@ -249,7 +386,8 @@ class Kernel:
             "ACTION": event.action,
             "SUBSYSTEM": "pci",
             "KERNEL": event.address,
-            "DRIVER": self.machine.driver(event.address) or "",
+            "DRIVER": self._driver_once(event) if key == "DRIVER" else None,
+            "ENV": event.environment.get(name, ""),
             "ATTR": self._read_once(event, name) if key == "ATTR" else None,
         }[key]
         if there is None:
@@ -264,22 +402,55 @@ class Kernel:
             event.read[name] = attribute.read_text().strip() if attribute.is_file() else None
         return event.read[name]
 
+    def _driver_once(self, event: _Event) -> str:
+        """Read the driver as udev does: once in an event (C(sd_device_get_driver))."""
+        found = event.read.setdefault(" driver", self.machine.driver(event.address))
+        return found or ""
+
     @staticmethod
     def _path(address: str, name: str) -> str:
         return f"{SYSFS_DEVICES}/{address}/{name}"
 
     def boot(self) -> None:
-        """Start anew: what only memory held is gone; udev hears of every PF with its driver."""
+        """Start anew: what only memory held is gone; udev hears of every function."""
         shutil.rmtree(self.machine.at("run/hwaccel"), ignore_errors=True)
+        shutil.rmtree(self.machine.at("run/libvirt"), ignore_errors=True)
+        for folder in self.machine.root.glob("proc/[0-9]*"):
+            shutil.rmtree(folder)
         for pf in self.machine.pfs:
-            self.machine.remove_vfs(pf)
-            folder = self.machine.at(f"{SYSFS_DEVICES}/{pf}")
-            if (folder / "sriov_drivers_autoprobe").exists():
-                (folder / "sriov_drivers_autoprobe").write_text("1\n")
-            if (folder / "qat").exists():
-                self.machine.add_services(pf, resets=(folder / "qat/auto_reset").exists())
-            row = self.machine.family(pf)
-            if self.machine.has_module(row.vf_module) and self.is_registered(row.vf_driver):
-                shutil.rmtree(self.machine.at(f"{SYSFS_DRIVERS}/{row.vf_driver}"))
+            self._boot_pf(pf)
+        for address in self._addresses():
+            self._write_override(address, f"{SYSFS_DEVICES}/{address}/driver_override", "")
+            if self.machine.driver(address) in _PARKING or address in self.natives:
+                self.machine.bind(address, None)
+        for module, driver in self._drivers():
+            own = driver in _PARKING or module in {name for _driver, name in self.natives.values()}
+            if own and self.machine.has_module(module) and self.is_registered(driver):
+                self.machine.remove_driver(driver, module)
         self.events = []
+        for address in self._addresses():
+            self.probe(address)
+        self.events = []
+        if self.modules_first:
+            self._load_listed()
         self.trigger()
+        if not self.modules_first:
+            self._load_listed()
+
+    def _boot_pf(self, pf: str) -> None:
+        self.machine.remove_vfs(pf)
+        folder = self.machine.at(f"{SYSFS_DEVICES}/{pf}")
+        if (folder / "sriov_drivers_autoprobe").exists():
+            (folder / "sriov_drivers_autoprobe").write_text("1\n")
+        if (folder / "qat").exists():
+            self.machine.add_services(pf, resets=(folder / "qat/auto_reset").exists())
+        row = self.machine.family(pf)
+        if self.machine.has_module(row.vf_module) and self.is_registered(row.vf_driver):
+            self.machine.remove_driver(str(row.vf_driver), None)
+
+    def _load_listed(self) -> None:
+        """Load what modules-load.d names."""
+        for file in sorted(self.machine.at("etc/modules-load.d").glob("*.conf")):
+            for line in file.read_text().splitlines():
+                if line and not line.startswith("#"):
+                    self.load(line)

@@ -239,6 +239,10 @@ class Machine:
         """The addresses of the QAT PFs that were added."""
         return list(self._families)
 
+    def is_qat(self, address: str) -> bool:
+        """Tell whether a function is a PF that was added, or one of its VFs."""
+        return (self.link_name(f"{self.device(address)}/physfn") or address) in self._families
+
     def family(self, address: str) -> QatFamily:
         """Return the family of a QAT PF or VF."""
         pf = self.link_name(f"{self.device(address)}/physfn")
@@ -307,15 +311,87 @@ class Machine:
             self.write(f"sys/module/{module}/taint", "OE\n" if out_of_tree else "\n")
             self.link(f"{DRIVERS}/{name}/module", f"sys/module/{module}")
 
+    def remove_driver(self, name: str, module: str | None) -> None:
+        """Take a driver off the kernel, with its module where one is named."""
+        shutil.rmtree(self.root / DRIVERS / name)
+        if module:
+            shutil.rmtree(self.root / "sys/module" / module)
+
+    @property
+    def modules(self) -> str:
+        """The folder of the kernel's modules, relative to the root."""
+        return f"lib/modules/{RELEASE}"
+
     def add_module(self, *names: str | None) -> None:
         """Have kernel modules on disk that can be loaded."""
         lines = "".join(f"kernel/drivers/crypto/{name}.ko:\n" for name in names)
-        self.write(f"lib/modules/{RELEASE}/modules.dep", lines)
+        self._append(f"{self.modules}/modules.dep", lines)
+
+    def add_alias(self, kind: str, pci_id: PciId, module: str) -> None:
+        """Let a module say that it is for an id, as modules.alias has it."""
+        pattern = f"v{pci_id.vendor:08X}d{pci_id.device:08X}sv*sd*bc*sc*i*"
+        self._append(f"{self.modules}/modules.alias", f"alias {kind}:{pattern} {module}\n")
+
+    def _append(self, path: str, lines: str) -> None:
+        place = self.at(path)
+        self.write(path, (place.read_text() if place.exists() else "") + lines)
 
     def has_module(self, name: str | None) -> bool:
-        """Tell whether a kernel module is on disk."""
-        path = self.at(f"lib/modules/{RELEASE}/modules.dep")
-        return path.exists() and f"/{name}.ko:" in path.read_text()
+        """Tell whether a kernel module is on disk, whose file may have dashes in its name."""
+        path = self.at(f"{self.modules}/modules.dep")
+        names = {str(name).replace("-", "_"), str(name).replace("_", "-")}
+        text = path.read_text() if path.exists() else ""
+        return any(f"/{each}.ko:" in text for each in names)
+
+    def add_vfio(self, *, loaded: bool = True, parameter: str | None = "N") -> None:
+        """Have vfio-pci on disk, and loaded with a denylist that is in force unless told."""
+        self.kernel.has_denylist = parameter is not None
+        self.add_module("vfio-pci")
+        if loaded:
+            assert self.kernel.load("vfio-pci")
+            if parameter is not None:
+                self.write("sys/module/vfio_pci/parameters/disable_denylist", f"{parameter}\n")
+
+    def build_vfio_in(self, *, parameter: str = "N") -> None:
+        """Have vfio-pci in the kernel itself."""
+        self.add_driver("vfio-pci")
+        self.write("sys/module/vfio_pci/parameters/disable_denylist", f"{parameter}\n")
+        self._append(f"{self.modules}/modules.builtin", "kernel/drivers/vfio/pci/vfio-pci.ko\n")
+
+    def add_card(
+        self,
+        address: str,
+        pci_id: PciId,
+        class_code: int,
+        driver: str,
+        module: str,
+        *,
+        group: int,
+        bridge: str = "0000:00:01.0",
+    ) -> str:
+        """Add a function that is no QAT device, on the driver that the kernel has for it."""
+        self.add_module(module)
+        self.add_alias("pci", pci_id, module)
+        self.add_driver(driver, module)
+        self.kernel.natives[address] = driver, module
+        self.add_function(
+            address, pci_id, class_code=class_code, driver=driver, group=group, bridge=bridge
+        )
+        code = f"{class_code:06X}"
+        self.write(
+            f"{self.device(address)}/modalias",
+            f"pci:v{pci_id.vendor:08X}d{pci_id.device:08X}sv00000000sd00000000"
+            f"bc{code[:2]}sc{code[2:4]}i{code[4:]}\n",
+        )
+        return address
+
+    def add_node(self, kind: str, name: str, address: str, *, dev: str | None = None) -> None:
+        """Let the driver of a function have made something: a disk, an interface, a card."""
+        folder = f"{self._folder(address)}/{kind}/{name}"
+        self.at(folder).mkdir(parents=True)
+        self.link(f"sys/class/{kind}/{name}", folder)
+        if dev is not None:
+            self.write(f"{folder}/dev", f"{dev}\n")
 
     def bind(self, address: str, driver: str | None) -> None:
         """Put a function on a driver, or on none."""
@@ -463,19 +539,38 @@ class RunningHost(Host):
             self.machine.play(path, value)
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
-        """Play modprobe and udevadm settle; nothing else is there."""
+        """Play modprobe, modinfo, udevadm settle and what makes an initramfs, where it is."""
         assert seconds > 0
         self.commands.append(tuple(command))
-        name, argument = command[:2]
-        settles = (name, argument) == ("udevadm", "settle")
-        if name in self.failing or not (settles or (name == "modprobe" and self._load(argument))):
+        name, *arguments = command
+        played = None if name in self.failing else self._answer(name, arguments)
+        if played is None:
             raise HostError(f"{' '.join(command)} failed with status 1: it says why")
-        if settles:
+        if self.prompt_udev:
             self.machine.kernel.settle()
-        return ""
+        return played
 
-    def _load(self, module: str) -> bool:
-        return self.machine.kernel.load(module)
+    def _answer(self, name: str, arguments: Sequence[str]) -> str | None:
+        """Return what a command says, None where it fails."""
+        kernel, first = self.machine.kernel, arguments[0]
+        if (name, first) == ("udevadm", "settle"):
+            kernel.settle()
+            return ""
+        if name == "modprobe":
+            if first == "--remove":
+                done = kernel.unload(arguments[1])
+            elif first.startswith("pci:"):
+                done = kernel.load_for(first)
+            else:
+                done = self._load(*arguments)
+            return "" if done else None
+        if name == "modinfo":
+            parameters = "disable_denylist:Disable use of device denylist. (bool)\n"
+            return f"ids:Initial PCI IDs\n{parameters if kernel.has_denylist else ''}"
+        return "" if self.recording.exists(f"/usr/bin/{name}") else None
+
+    def _load(self, module: str, *options: str) -> bool:
+        return self.machine.kernel.load(module, *options)
 
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
