@@ -131,6 +131,20 @@ class Host:
             return None
         return is_block, os.major(found.st_rdev), os.minor(found.st_rdev)
 
+    def is_claimed(self, path: str) -> bool:
+        """Tell whether the kernel keeps a block device of the running machine for one user.
+
+        What is mounted, swap space, or part of a volume of any kind is (C(bd_prepare_to_claim)).
+        """
+        if not self.live:
+            return False
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            return error.errno == errno.EBUSY
+        os.close(handle)
+        return False
+
     def modified(self, path: str) -> float | None:
         """Return when a file was last changed, in seconds since 1970, None without one."""
         try:

@@ -67,7 +67,8 @@ def give_back(address: PciAddress, now: Binding, former: Binding) -> list[Attrib
     An override holds the former driver meanwhile: a VF that was made with autoprobe off takes no
     other way.
     """
-    if now.driver == former.driver:
+    left_to_kernel = former.chosen and now.driver is None
+    if now.driver == former.driver and not left_to_kernel:
         kept = now.override == former.override
         return [] if kept else [write_override(address, now.override, former.override)]
     if former.chosen or former.driver is None:

@@ -12,7 +12,8 @@ first has to let go, but none of a disk, which may be in use by then.
 
 Some initramfs tools copy all of C(/etc/udev/rules.d) whenever they run (initramfs-tools, hook
 udev). A copy that is older than the rules would set overrides that nobody wants any more, so the
-rules act only beside a file that no initramfs has.
+rules act only beside a file that no initramfs has: dracut copies those of modules-load.d and
+modprobe.d too, where it is made for the host alone.
 
 Whatever stands here follows from the functions alone, so every file is made from the same list.
 """
@@ -47,10 +48,11 @@ _SERVICES = ("libvirtd.service", "virtqemud.service", "libvirt-guests.service")
 _COMMENT = (
     "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
 )
-_DRIVER = "HWACCEL_VFIO_DRIVER"
+# Two files with one name would set each other off.
+_DRIVER, _EARLY_DRIVER = "HWACCEL_VFIO_DRIVER", "HWACCEL_VFIO_EARLY_DRIVER"
 _LINE = re.compile(
     r'KERNEL=="([^"]+)", ATTR\{vendor\}=="0x([0-9a-f]{4})", '
-    rf'ATTR\{{device\}}=="0x([0-9a-f]{{4}})", ENV\{{{_DRIVER}\}}="([\w.-]+)"',
+    rf'ATTR\{{device\}}=="0x([0-9a-f]{{4}})", ENV\{{(?:{_DRIVER}|{_EARLY_DRIVER})\}}="([\w.-]+)"',
     re.ASCII,
 )
 _TEXT = """\
@@ -59,10 +61,15 @@ SUBSYSTEM!="pci", GOTO="{end}"
 {real_root}{lines}ENV{{{driver}}}!="?*", GOTO="{end}"
 ATTR{{{override}}}="$env{{{driver}}}"
 DRIVER=="?*", DRIVER!="*vfio*", ATTR{{class}}!="{disks}", ATTR{{driver/unbind}}="$kernel"
-ATTR{{[subsystem/pci]drivers_probe}}="$kernel"
+{initramfs}ATTR{{[subsystem/pci]drivers_probe}}="$kernel"
 LABEL="{end}"
 """
 _DISKS = "0x01*"
+# Nothing is mounted there yet.
+_IN_INITRAMFS = (
+    f'DRIVER=="?*", DRIVER!="*vfio*", ATTR{{class}}=="{_DISKS}", TEST!="{UNIT}", '
+    'ATTR{driver/unbind}="$kernel"\n'
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,10 @@ class Rule:
 
     def render(self) -> str:
         """Return its line."""
+        variable = _EARLY_DRIVER if self.early else _DRIVER
         return (
             f'KERNEL=="{self.address}", ATTR{{vendor}}=="0x{self.id.vendor:04x}", '
-            f'ATTR{{device}}=="0x{self.id.device:04x}", ENV{{{_DRIVER}}}="{self.driver}"\n'
+            f'ATTR{{device}}=="0x{self.id.device:04x}", ENV{{{variable}}}="{self.driver}"\n'
         )
 
 
@@ -100,10 +108,11 @@ def render_rules(rules: Iterable[Rule], *, early: bool) -> bytes | None:
     text = _TEXT.format(
         comment=_COMMENT,
         lines="".join(rule.render() for rule in own),
-        driver=_DRIVER,
+        driver=_EARLY_DRIVER if early else _DRIVER,
         override=OVERRIDE,
         disks=_DISKS,
-        real_root="" if early else f'TEST!="{MODULES}", GOTO="{end}"\n',
+        real_root="" if early else f'TEST!="{UNIT}", GOTO="{end}"\n',
+        initramfs=_IN_INITRAMFS if early else "",
         end=end,
     )
     return text.encode()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from .._boot.cmdline import running
 from .._errors import HwaccelError
+from .._iommu.switches import TRUE
 from .._pci.address import PciAddress
 from .._pci.function import DRIVERS
 from .variants import VFIO_PCI, module_of
@@ -43,7 +44,7 @@ _FOLDERS = (
     "/usr/lib/modprobe.d",
     "/lib/modprobe.d",
 )
-_ON = re.compile(rf"{PARAMETER}(?:=(?:[1-9]\d*|[yY].*|[oO][nN]))?", re.ASCII)
+_SETTING = re.compile(rf"{PARAMETER}(?:=(.*)|())", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def read_vfio_pci(host: Host) -> VfioPci:
     if loaded:
         denies = parameter == "N"
     else:
-        denies = _knows_denylist(host) and not any(map(_ON.fullmatch, _configured(host)))
+        said = [found[1] for found in map(_SETTING.fullmatch, _configured(host)) if found]
+        # Of several the last one counts; a parameter without a value is on.
+        denies = _knows_denylist(host) and not (said and said[-1].lower() in (*TRUE, ""))
     counted = host.attribute(f"{_MODULE}/refcnt")
     return VfioPci(
         loaded=loaded,

@@ -72,7 +72,7 @@ class Initramfs:
 
     def render(self, drivers: Sequence[str]) -> bytes | None:
         """Return the content of the drop-in, None where no function has to be caught so early."""
-        modules = sorted(map(module_of, drivers))
+        modules = sorted({*map(module_of, drivers)})
         return self.text(modules).encode() if modules else None
 
     def rebuild(self) -> Command:

@@ -261,7 +261,8 @@ def _is_early(host: Host, function: PciFunction) -> bool:
 def _is_to_change(wanted: Wanted, device: Device, ruled: set[PciAddress]) -> bool:
     """Tell whether a function may get another driver, or is met for the first time."""
     if wanted.present:
-        return device.function.driver != device.best or device.known is None
+        new = device.known is None or device.known.given_back
+        return device.function.driver != device.best or new
     ours = device.known is not None or device.address in ruled
     return ours or is_vfio_driver(device.function.driver)
 

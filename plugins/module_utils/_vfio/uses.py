@@ -23,8 +23,12 @@ if t.TYPE_CHECKING:
 
     from .._host import Host
     from .._pci.function import PciFunction
+    from .holders import Node
+
+    Made = list[tuple[str, PciAddress]]
 
 _CLASS = "/sys/class"
+_BTRFS = "/sys/fs/btrfs"
 _DISPLAY_CLASS = 0x03
 # Its nodes are of no class, and its unbind waits in the kernel while one is open.
 _NVIDIA, _NVIDIA_MAJOR = "nvidia", 195
@@ -62,7 +66,9 @@ class HostUses:
     def read(self) -> dict[PciAddress, tuple[Use, ...]]:
         """Return the uses of those functions that have some."""
         driven = [function for function in self._functions if uses_it_itself(function.driver)]
-        made = {kind: self._made(kind) for kind in (*_SHOWN, "infiniband")} if driven else {}
+        made = {kind: [*self._made(kind)] for kind in (*_SHOWN, "infiniband")} if driven else {}
+        if made:
+            made["block"] += self._namespaces(made["nvme"])
         opened = self._opened(made, driven) if driven else {}
         found: dict[PciAddress, tuple[Use, ...]] = {}
         for function in self._functions:
@@ -76,31 +82,29 @@ class HostUses:
                 found[function.address] = tuple(dict.fromkeys(uses))
         return found
 
-    def _made(self, kind: str) -> dict[str, PciAddress]:
-        """Return what the drivers made, with the function that it belongs to."""
-        result = {}
+    def _made(self, kind: str) -> Iterator[tuple[str, PciAddress]]:
+        """Yield what the drivers made, with the function that it belongs to."""
         for name in self._host.names(f"{_CLASS}/{kind}"):
             parts = (self._host.link_target(f"{_CLASS}/{kind}/{name}") or "").split("/")
             addresses = [part for part in parts if PciAddress.looks_like(part)]
             if addresses:
-                result[name] = PciAddress.parse(addresses[-1])
-        if kind == "block":
-            result.update(self._namespaces())
-        return result
+                yield name, PciAddress.parse(addresses[-1])
 
-    def _namespaces(self) -> Iterator[tuple[str, PciAddress]]:
+    def _namespaces(self, controllers: Made) -> Iterator[tuple[str, PciAddress]]:
         """Yield disks that the kernel reaches through several controllers, and shows at none."""
-        controllers = self._made("nvme")
         for subsystem in self._host.names(f"{_CLASS}/nvme-subsystem"):
-            names = self._host.names(f"{_CLASS}/nvme-subsystem/{subsystem}")
+            folder = f"{_CLASS}/nvme-subsystem/{subsystem}"
+            names = self._host.names(folder)
             disks = [name for name in names if self._host.exists(f"{_CLASS}/block/{name}")]
-            for name in names:
-                if name in controllers:
-                    yield from ((disk, controllers[name]) for disk in disks)
+            inside = [part for disk in disks for part in self._host.names(f"{folder}/{disk}")]
+            disks += [name for name in inside if self._host.exists(f"{_CLASS}/block/{name}")]
+            for controller, address in controllers:
+                if controller in names:
+                    yield from ((disk, address) for disk in disks)
 
-    def _uses(self, function: PciFunction, made: dict[str, dict[str, PciAddress]]) -> Iterator[Use]:
+    def _uses(self, function: PciFunction, made: dict[str, Made]) -> Iterator[Use]:
         own = {
-            kind: [name for name, address in names.items() if address == function.address]
+            kind: [name for name, address in names if address == function.address]
             for kind, names in made.items()
         }
         for name in own["net"]:
@@ -163,27 +167,36 @@ class HostUses:
             if len(column) > _MOUNTINFO_COLUMNS
         ):
             yield Use(f"disk {name}, which is mounted", vital=True)
+        if any(self._host.exists(f"{pool}/devices/{name}") for pool in self._btrfs()):
+            yield Use(f"disk {name}, which is part of a mounted Btrfs", vital=True)
         swaps = (self._host.read_text("/proc/swaps") or "").splitlines()
         if any(line.split()[:1] == [f"/dev/{name}"] for line in swaps):
             yield Use(f"disk {name}, which is swap space", vital=True)
         if self._host.names(f"{folder}/holders"):
             yield Use(f"disk {name}, which a volume or an array is made of", vital=True)
+        elif self._host.is_claimed(f"/dev/{name}"):
+            yield Use(f"disk {name}, which a file system or a volume has claimed", vital=True)
+
+    def _btrfs(self) -> list[str]:
+        """Return the folders of mounted file systems that can be of several disks."""
+        return [f"{_BTRFS}/{name}" for name in self._host.names(_BTRFS)]
 
     def _opened(
-        self, made: dict[str, dict[str, PciAddress]], driven: list[PciFunction]
+        self, made: dict[str, Made], driven: list[PciFunction]
     ) -> dict[PciAddress, list[Use]]:
         """Find out who has nodes of the functions open."""
         wanted = {function.address for function in driven}
-        nodes = {}
+        nodes: dict[Node, list[tuple[str, PciAddress]]] = {}
         for kind in _WITH_NODES:
-            for name, address in made[kind].items():
+            for name, address in made[kind]:
                 told = self._host.attribute(f"{_CLASS}/{kind}/{name}/dev") or ""
                 major, _colon, minor = told.partition(":")
                 if address in wanted and major.isdecimal() and minor.isdecimal():
                     is_block = kind == "block"
-                    nodes[is_block, int(major), int(minor)] = (name, address)
+                    key = (is_block, int(major), int(minor))
+                    nodes.setdefault(key, []).append((name, address))
         result: dict[PciAddress, list[Use]] = {}
         for key, holder in find_open(self._host, nodes).items():
-            name, address = nodes[key]
-            result.setdefault(address, []).append(Use(f"{name}, open in {holder}"))
+            for name, address in nodes[key]:
+                result.setdefault(address, []).append(Use(f"{name}, open in {holder}"))
         return result

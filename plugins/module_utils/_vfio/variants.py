@@ -18,7 +18,6 @@ from .._errors import InputError
 from .._pci.drivers import is_in_tree, modules_for, read_aliases, read_modalias
 from .._pci.function import DRIVERS
 from .._qat.devices import vf_family
-from .holders import is_vfio_driver
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +31,8 @@ VFIO_PCI = "vfio-pci"
 AUTO = "auto"
 # Drivers that do not have the name of their module.
 _WITH_DASHES = {"vfio_pci": VFIO_PCI, "xe_vfio_pci": "xe-vfio-pci"}
-_NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
+# Other modules of VFIO are no PCI drivers.
+_NAME = re.compile(r"(?:[A-Za-z0-9][\w-]*[_-])?vfio[_-]pci", re.ASCII)
 
 
 def parse_driver(value: str) -> str:
@@ -42,7 +42,7 @@ def parse_driver(value: str) -> str:
         InputError: for a driver that gives nothing to guests.
     """
     name = value.strip()
-    if name == AUTO or (_NAME.fullmatch(name) and is_vfio_driver(name)):
+    if name == AUTO or _NAME.fullmatch(name):
         return name
     accepted = "auto, vfio-pci, or a VFIO variant driver such as mlx5_vfio_pci"
     raise InputError("driver", value, accepted)
