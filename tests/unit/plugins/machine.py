@@ -295,6 +295,7 @@ class Machine:
 
     def remove(self, address: str) -> None:
         """Take a function away, as when a card is pulled."""
+        self.bind(address, None)
         shutil.rmtree(self.at(self.device(address)))
         (self.root / self.device(address)).unlink()
 
@@ -397,10 +398,12 @@ class Machine:
         """Put a function on a driver, or on none."""
         link = self.root / self._folder(address) / "driver"
         if link.is_symlink():
+            (self.root / DRIVERS / link.readlink().name / address).unlink(missing_ok=True)
             link.unlink()
         if driver:
             self.add_driver(driver)
             self.link(f"{self._folder(address)}/driver", f"{DRIVERS}/{driver}")
+            self.link(f"{DRIVERS}/{driver}/{address}", self._folder(address))
 
     def group(self, address: str) -> int:
         """Return the IOMMU group of a function."""
