@@ -487,6 +487,7 @@ class RunningHost(Host):
         blocked: attributes that do not answer.
         deaf: attributes that take a write and do nothing.
         failing: commands that fail.
+        claimed: block devices that the kernel keeps for one user.
         prompt_udev: whether udev works off events at once, rather than when it is waited for.
     """
 
@@ -502,11 +503,16 @@ class RunningHost(Host):
         self.blocked: set[str] = set()
         self.deaf: set[str] = set()
         self.failing: set[str] = set()
+        self.claimed: set[str] = set()
         self.prompt_udev = True
 
     def locate(self, path: str, *, follow: bool = True) -> str:
         """Stay below the root."""
         return self.recording.locate(path, follow=follow)
+
+    def is_claimed(self, path: str) -> bool:
+        """Tell what a test says, and never what the machine does on which it runs."""
+        return path in self.claimed
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Write below the root, however the running machine's files are found."""
@@ -546,14 +552,14 @@ class RunningHost(Host):
         assert seconds > 0
         self.commands.append(tuple(command))
         name, *arguments = command
-        played = None if name in self.failing else self._answer(name, arguments)
+        played = None if name in self.failing else self._said(name, arguments)
         if played is None:
             raise HostError(f"{' '.join(command)} failed with status 1: it says why")
         if self.prompt_udev:
             self.machine.kernel.settle()
         return played
 
-    def _answer(self, name: str, arguments: Sequence[str]) -> str | None:
+    def _said(self, name: str, arguments: Sequence[str]) -> str | None:
         """Return what a command says, None where it fails."""
         kernel, first = self.machine.kernel, arguments[0]
         if (name, first) == ("udevadm", "settle"):

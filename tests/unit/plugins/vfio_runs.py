@@ -35,7 +35,7 @@ class Tasks:
     running: RunningHost
     run_module: ModuleRunner
 
-    def __call__(self, *devices: object, **options: object) -> Result:
+    def __call__(self, *devices: object, **options: t.Any) -> Result:
         """Do a task after a check run that tells the same, and once more without any change."""
         before, done = self.machine.files(), len(self.running.written)
         check = self.run(*devices, check=True, **options)
@@ -56,12 +56,12 @@ class Tasks:
         assert _after(again["devices"], shown) == _after(shown, shown)
         return real
 
-    def run(self, *devices: object, check: bool = False, **options: object) -> Result:
+    def run(self, *devices: object, check: bool = False, **options: t.Any) -> Result:
         """Run the module once."""
         given = {"devices": list(devices), **options}
         return self.run_module(MODULE, given, check=check, running=self.running)
 
-    def refusal(self, *devices: object, **options: object) -> str:
+    def refusal(self, *devices: object, **options: t.Any) -> str:
         """Return why a task is refused: alike in check mode, and with nothing changed."""
         before, done = self.machine.files(), len(self.running.written)
         told = []
@@ -74,7 +74,7 @@ class Tasks:
         assert told[0] == told[1]
         return told[0]
 
-    def failure(self, *devices: object, **options: object) -> Result:
+    def failure(self, *devices: object, **options: t.Any) -> Result:
         """Do a task that fails half way, and return what is told."""
         result = self.run(*devices, **options)
         assert result.get("failed") is True

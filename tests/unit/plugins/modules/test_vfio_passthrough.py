@@ -466,14 +466,10 @@ def test_a_sibling_of_another_guest(machine: Machine, tasks: Tasks, siblings: st
 def test_a_sibling_in_use(machine: Machine, tasks: Tasks, siblings: str) -> None:
     machine.add_vfio()
     add_disk(machine, mounted=True)
-    folder = machine.at(f"{machine.device(DISK)}").relative_to(machine.root)
     add_nic(machine)
-    machine.at(f"{machine.device(NIC)}/").joinpath("iommu_group").unlink()
-    machine.link(
-        str(machine.at(machine.device(NIC)).relative_to(machine.root) / "iommu_group"),
-        "sys/kernel/iommu_groups/32",
-    )
-    assert folder
+    nic = machine.at(machine.device(NIC)).relative_to(machine.root)
+    (machine.root / nic / "iommu_group").unlink()
+    machine.link(f"{nic}/iommu_group", "sys/kernel/iommu_groups/32")
     message = tasks.refusal(NIC, siblings=siblings)
     assert DISK in message
     if siblings == "bind":
