@@ -238,6 +238,24 @@ limits:
     dma_entry_limit:
       description: How many mappings VFIO takes, V(null) while vfio_iommu_type1 is not loaded.
       type: int
+bindings:
+  description: What rules of this collection bind to VFIO at boot, sorted by address.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The function.
+      type: str
+    id:
+      description: Vendor and device id that the rule waits for.
+      type: str
+    driver:
+      description: VFIO driver that it gets.
+      type: str
+    path:
+      description: The file.
+      type: str
 configured:
   description: What rules of this collection make at boot, sorted by address.
   returned: success

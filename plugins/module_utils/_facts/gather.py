@@ -13,6 +13,8 @@ from .._iommu.groups import read_iommu
 from .._pci.function import read_functions
 from .._qat.problems import problems_of
 from .._qat.rules import read_rules
+from .._vfio.boot_rules import read_rules as read_bindings
+from .bindings import binding_problems, binding_result
 from .configured import rule_problems
 from .devices import read_accelerators
 from .health import health_problems
@@ -31,7 +33,7 @@ def gather(host: Host) -> dict[str, t.Any]:
     """Return the module's return values."""
     cpu, kernel, iommu = read_cpu(host), read_kernel(host), read_iommu(host)
     rules, services, limits = read_rules(host), read_services(host), read_limits(host)
-    functions = read_functions(host)
+    functions, bindings = read_functions(host), read_bindings(host)
     accelerators = read_accelerators(host, functions)
     pfs = tuple(accelerators.pfs.values())
     problems = [
@@ -42,6 +44,7 @@ def gather(host: Host) -> dict[str, t.Any]:
         *lockdown_problems(host, kernel, pfs),
         *limit_problems(host, limits, services, pfs),
         *rule_problems(rules, functions, accelerators.pfs),
+        *binding_problems(bindings, functions),
     ]
     return {
         "cpu": asdict(cpu),
@@ -52,6 +55,7 @@ def gather(host: Host) -> dict[str, t.Any]:
         "services": {name: asdict(service) for name, service in services.items()},
         "limits": asdict(limits),
         "configured": [_rule_result(rule) for rule in rules],
+        "bindings": [binding_result(rule) for rule in bindings],
         "problems": [problem.as_result() for problem in problems],
     }
 

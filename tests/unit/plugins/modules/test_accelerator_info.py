@@ -18,6 +18,11 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import CHECKS
 from ansible_collections.hwaccel.virt.plugins.module_utils._facts.health import Health
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules import (
+    RULES,
+    Rule,
+    render_rules,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF
 
 if t.TYPE_CHECKING:
@@ -78,6 +83,8 @@ def test_what_is_returned_is_what_is_documented(
     machine.add_iommu()
     rule = SriovRule(PciAddress.parse(PF), C62X.pf_id, "c6xx", 16, None)
     machine.write(rule.path, rule.render())
+    binding = Rule(PciAddress.parse(PF), C62X.pf_id, "vfio-pci")
+    machine.write(RULES, render_rules([binding], early=False) or b"")
     result = run_module(name, {"num_vfs": 0} if name == "qat_sriov" else {})
     returned = documented(name)
     common = {"changed", "diff", "invocation", "warnings"}

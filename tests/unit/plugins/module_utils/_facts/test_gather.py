@@ -29,6 +29,7 @@ NO_ACCELERATOR = PciId(0x1234, 0x0001)
 def test_an_empty_machine(machine: Machine) -> None:
     found = gather(machine.host)
     assert sorted(found) == [
+        "bindings",
         "configured",
         "cpu",
         "devices",
@@ -39,7 +40,7 @@ def test_an_empty_machine(machine: Machine) -> None:
         "problems",
         "services",
     ]
-    assert found["devices"] == found["configured"] == []
+    assert found["devices"] == found["configured"] == found["bindings"] == []
     assert found["iommu"] == {
         "active": False,
         "vendor": None,
