@@ -157,10 +157,10 @@ def add_gpu(machine: Machine, *, driver: str = "nouveau", boot: bool = False) ->
     machine.add_node("sound", "card1", AUDIO)
 
 
-def add_nic(machine: Machine, *, routes: bool = False) -> None:
+def add_nic(machine: Machine, *, address: str = NIC, routes: bool = False) -> None:
     """Add a network card with an interface."""
-    machine.add_card(NIC, NIC_ID, 0x020000, "igb", "igb", group=31)
-    machine.add_node("net", "eth0", NIC)
+    machine.add_card(address, NIC_ID, 0x020000, "igb", "igb", group=31)
+    machine.add_node("net", "eth0", address)
     line = "eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n" if routes else ""
     machine.write("proc/net/route", f"Iface\tDestination\tGateway\n{line}")
 

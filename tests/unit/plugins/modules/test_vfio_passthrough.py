@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import typing as t
 
 import pytest
@@ -193,6 +194,75 @@ def test_persistent_false_removes_ours(machine: Machine, tasks: Tasks) -> None:
     assert not machine.at(RULES).exists()
     tasks("4xxx", NIC, state="absent")
     assert bindings(machine)[NIC] == ("igb", "(null)")
+
+
+@pytest.mark.parametrize("number", [0, 8])
+def test_a_whole_card_at_boot(machine: Machine, tasks: Tasks, number: int) -> None:
+    machine.add_vfio()
+    add_vfs(machine, number=number)
+    machine.write("sys/module/qat_4xxx/refcnt", "0\n")
+    tasks(PF)
+    # The driver of a PF may be in the initramfs, and first.
+    machine.bind(PF, "4xxx")
+    machine.kernel.boot()
+    assert bindings(machine) == {PF: (VFIO, VFIO)}
+
+
+def test_a_disk_at_boot(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_disk(machine)
+    assert "a driver in the initramfs may take it" in str(tasks(DISK)["warnings"])
+    machine.kernel.boot()
+    assert bindings(machine)[DISK] == (VFIO, VFIO)
+
+
+def test_udev_is_triggered_again(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    bound = bindings(machine)
+    tasks(NIC)
+    taken = bindings(machine)
+    machine.open(f"/dev/vfio/{machine.group(NIC)}")
+    machine.kernel.trigger()
+    assert bindings(machine) == taken
+    shutil.rmtree(machine.at("proc/4242"))
+    tasks(NIC, state="absent")
+    machine.kernel.trigger()
+    assert bindings(machine) == bound
+
+
+def test_a_domain_above_ffff(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_nic(machine, address="10000:e1:00.0")
+    files, bound = standing(machine), bindings(machine)
+    tasks("10000:e1:00.0")
+    machine.kernel.boot()
+    assert bindings(machine)["10000:e1:00.0"] == (VFIO, VFIO)
+    tasks("10000:e1:00.0", state="absent")
+    assert (standing(machine), bindings(machine)) == (files, bound)
+
+
+def test_given_back_by_hand(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    files, bound = standing(machine), bindings(machine)
+    tasks(NIC)
+    machine.play(f"/sys/bus/pci/devices/{NIC}/driver_override", "")
+    machine.play(f"/sys/bus/pci/devices/{NIC}/driver/unbind", NIC)
+    machine.play("/sys/bus/pci/drivers_probe", NIC)
+    assert bindings(machine) == bound
+    tasks(NIC, state="absent")
+    assert (standing(machine), bindings(machine)) == (files, bound)
+
+
+def test_absent_when_the_iommu_is_off_again(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    files, bound = standing(machine), bindings(machine)
+    tasks(NIC)
+    shutil.rmtree(machine.at("sys/class/iommu"))
+    tasks(NIC, state="absent")
+    assert (standing(machine), bindings(machine)) == (files, bound)
 
 
 # -- without a record ------------------------------------------------------------------------
@@ -418,6 +488,29 @@ def test_siblings_are_bound_and_given_back(machine: Machine, tasks: Tasks) -> No
     assert (standing(machine), bindings(machine)) == (files, bound)
 
 
+def test_a_sibling_that_is_named_later_stands_for_itself(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_gpu(machine)
+    files, bound = standing(machine), bindings(machine)
+    tasks(GPU, siblings="bind")
+    tasks(AUDIO)
+    tasks(GPU, state="absent")
+    assert bindings(machine)[AUDIO] == (VFIO, VFIO)
+    tasks(AUDIO, state="absent")
+    assert (standing(machine), bindings(machine)) == (files, bound)
+
+
+def test_persistent_false_of_siblings(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_gpu(machine)
+    bound = bindings(machine)
+    tasks(GPU, siblings="bind")
+    tasks(GPU, siblings="bind", persistent=False)
+    assert not machine.at(RULES).exists()
+    tasks(GPU, state="absent")
+    assert bindings(machine) == bound
+
+
 def test_both_named_are_both_bound(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     add_gpu(machine)
@@ -637,6 +730,13 @@ def test_a_mounted_disk(machine: Machine, tasks: Tasks, *, force: bool) -> None:
     assert "not with force either" in message
 
 
+def test_a_disk_that_something_has_claimed(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_disk(machine)
+    tasks.running.claimed.add("/dev/nvme0n1")
+    assert f"{DISK} is in use by the host (disk nvme0n1" in tasks.refusal(DISK, force=True)
+
+
 def test_a_boot_display(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     add_gpu(machine, boot=True)
@@ -694,6 +794,19 @@ def test_the_initramfs(machine: Machine, tasks: Tasks, tool: str) -> None:
     tasks(GPU, state="absent")
     assert tasks.running.commands.count(command) == 2
     assert (standing(machine), bindings(machine)) == (files, bound)
+
+
+def test_the_initramfs_is_left_alone_by_others(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_gpu(machine, boot=True)
+    add_nic(machine)
+    add_tool(machine, "dracut")
+    tasks(GPU, siblings="bind", force=True)
+    tasks(NIC)
+    tasks(NIC, state="absent")
+    assert GPU in machine.read(EARLY_RULES)
+    assert machine.at(TOOLS["dracut"][1]).exists()
+    assert tasks.running.commands.count(TOOLS["dracut"][0]) == 1
 
 
 def test_an_initramfs_that_cannot_be_made(machine: Machine, tasks: Tasks) -> None:
@@ -756,6 +869,17 @@ def test_another_driver_of_vfio(machine: Machine, tasks: Tasks) -> None:
     assert "vfio_pci\n" not in machine.read(MODULES).replace(VARIANT, "")
     tasks("gen4", state="absent")
     assert {bound for bound in bindings(machine).values() if bound[0] is None} == {(None, "(null)")}
+
+
+def test_absent_after_changes_of_the_driver(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_variant(machine)
+    add_vfs(machine, number=16, out_of_tree=False)
+    files, bound = standing(machine), bindings(machine)
+    for options in ({"driver": VFIO}, {}, {"driver": VFIO, "persistent": False}):
+        assert tasks("gen4", **options)["changed"]
+    tasks(str(GEN4.vf_id), state="absent")
+    assert (standing(machine), bindings(machine)) == (files, bound)
 
 
 def test_a_driver_that_the_kernel_does_not_have(machine: Machine, tasks: Tasks) -> None:
@@ -881,6 +1005,20 @@ def test_a_bind_that_was_not_taken(machine: Machine, tasks: Tasks) -> None:
     assert drivers(result) == [None]
 
 
+@pytest.mark.parametrize("path", [BIND, f"/sys/bus/pci/devices/{NIC}/driver/unbind"])
+def test_a_write_that_blocks(machine: Machine, tasks: Tasks, path: str) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    files = standing(machine)
+    tasks.running.blocked.add(path)
+    result = tasks.failure(NIC)
+    assert f"{NIC}: blocked: {path} did not answer" in result["msg"]
+    assert drivers(result) == [None if path == BIND else "igb"]
+    after = standing(machine)
+    assert after.pop(UNDO_PATH[1:]) is not None
+    assert after == files
+
+
 def test_an_override_that_does_not_answer(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     add_nic(machine)
@@ -979,6 +1117,13 @@ def test_missing_ok(machine: Machine, tasks: Tasks) -> None:
     # Another device at the address is there, and still wrong.
     wrong = {"address": NIC, "id": str(GPU_ID)}
     assert "sits at this address" in tasks.refusal(wrong, missing_ok=True)
+
+
+def test_named_more_than_once(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    result = tasks(NIC, "41:00.0", {"address": "41:00.0", "id": "8086:1521"}, "8086:1521")
+    assert [device["address"] for device in result["devices"]] == [NIC]
 
 
 def test_words_mean_vfs(machine: Machine, tasks: Tasks) -> None:
