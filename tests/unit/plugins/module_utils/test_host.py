@@ -181,6 +181,38 @@ def test_device_nodes(live: Host, host: Host, tmp_path: Path) -> None:
     assert host.device_node("/dev/null") is None
 
 
+@pytest.mark.parametrize(
+    ("number", "claimed"),
+    [(errno.EBUSY, True), (errno.ENOENT, False), (errno.EACCES, False), (errno.ENXIO, False)],
+)
+def test_a_block_device_that_is_claimed(
+    live: Host, monkeypatch: pytest.MonkeyPatch, number: int, *, claimed: bool
+) -> None:
+    def refuse(path: str, flags: int) -> int:
+        # Only a plain open that asks for it alone tells, and it changes nothing.
+        assert (path, flags & (os.O_EXCL | os.O_CREAT | os.O_ACCMODE)) == ("/dev/sdx", os.O_EXCL)
+        raise OSError(number, "refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        found = live.is_claimed("/dev/sdx")
+    assert found == claimed
+
+
+def test_what_is_not_claimed_is_let_go(live: Host, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(b"")
+    before = sorted(os.listdir("/proc/self/fd"))
+    assert not live.is_claimed(str(tmp_path / "disk"))
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_nothing_of_a_tree_is_claimed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "open")
+        claimed = host.is_claimed("/dev/sda")
+    assert not claimed
+
+
 # -- reading ---------------------------------------------------------------------------------
 
 

@@ -173,6 +173,13 @@ def test_give_back_what_has_no_driver() -> None:
     assert short(writes) == [(OVERRIDE, "\n"), (PROBE, str(AT))]
 
 
+@pytest.mark.parametrize("override", [None, OTHER])
+def test_give_back_what_has_no_driver_and_may_find_none(override: str | None) -> None:
+    # vfio-pci did not take it: what the kernel chooses is to be asked all the same.
+    writes = give_back(AT, Binding(None, VFIO), Binding(None, override, chosen=True))
+    assert short(writes) == [(OVERRIDE, override or "\n"), (PROBE, str(AT))]
+
+
 def test_single_writes() -> None:
     writes = [probe(AT, None), unbind(AT, NATIVE), write_override(AT, VFIO, None)]
     assert short(writes) == [(PROBE, str(AT)), (UNBIND, str(AT)), (OVERRIDE, "\n")]

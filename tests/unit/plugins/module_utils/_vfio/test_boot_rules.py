@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
@@ -42,11 +44,12 @@ COMMENT = (
 VF = Rule(PciAddress.parse("0000:3d:01.2"), PciId(0x8086, 0x37C9), "vfio-pci")
 NIC = Rule(PciAddress.parse("10000:01:00.1"), PciId(0x15B3, 0x101E), "mlx5_vfio_pci")
 GPU = Rule(PciAddress.parse("0000:01:00.0"), PciId(0x10DE, 0x21C4), "vfio-pci", early=True)
+CARD = Rule(PciAddress.parse("0000:02:00.0"), GPU.id, "vfio-pci")
 
 REAL_ROOT = """\
 ACTION!="add", GOTO="hwaccel_vfio_end"
 SUBSYSTEM!="pci", GOTO="hwaccel_vfio_end"
-TEST!="/etc/modules-load.d/hwaccel-vfio.conf", GOTO="hwaccel_vfio_end"
+TEST!="/etc/systemd/system/hwaccel-vfio.service", GOTO="hwaccel_vfio_end"
 KERNEL=="0000:3d:01.2", ATTR{vendor}=="0x8086", ATTR{device}=="0x37c9", \
 ENV{HWACCEL_VFIO_DRIVER}="vfio-pci"
 KERNEL=="10000:01:00.1", ATTR{vendor}=="0x15b3", ATTR{device}=="0x101e", \
@@ -61,10 +64,12 @@ INITRAMFS = """\
 ACTION!="add", GOTO="hwaccel_vfio_early_end"
 SUBSYSTEM!="pci", GOTO="hwaccel_vfio_early_end"
 KERNEL=="0000:01:00.0", ATTR{vendor}=="0x10de", ATTR{device}=="0x21c4", \
-ENV{HWACCEL_VFIO_DRIVER}="vfio-pci"
-ENV{HWACCEL_VFIO_DRIVER}!="?*", GOTO="hwaccel_vfio_early_end"
-ATTR{driver_override}="$env{HWACCEL_VFIO_DRIVER}"
+ENV{HWACCEL_VFIO_EARLY_DRIVER}="vfio-pci"
+ENV{HWACCEL_VFIO_EARLY_DRIVER}!="?*", GOTO="hwaccel_vfio_early_end"
+ATTR{driver_override}="$env{HWACCEL_VFIO_EARLY_DRIVER}"
 DRIVER=="?*", DRIVER!="*vfio*", ATTR{class}!="0x01*", ATTR{driver/unbind}="$kernel"
+DRIVER=="?*", DRIVER!="*vfio*", ATTR{class}=="0x01*", \
+TEST!="/etc/systemd/system/hwaccel-vfio.service", ATTR{driver/unbind}="$kernel"
 ATTR{[subsystem/pci]drivers_probe}="$kernel"
 LABEL="hwaccel_vfio_early_end"
 """
@@ -150,14 +155,15 @@ def test_one_kind_of_rules_alone(rule: Rule) -> None:
 
 @given(rules)
 def test_rules_of_the_real_root_do_nothing_in_an_initramfs(standing: list[Rule]) -> None:
-    # An initramfs may have an old copy of them, and has nothing in modules-load.d of ours.
+    # An initramfs may have an old copy of them, and has no unit of ours.
     files = render_files(standing, without_denylist=False)
-    guard = b'TEST!="/etc/modules-load.d/hwaccel-vfio.conf", GOTO="hwaccel_vfio_end"\n'
+    guard = f'TEST!="{UNIT}", GOTO="hwaccel_vfio_end"\n'.encode()
     real, early = files[RULES], files[EARLY_RULES]
     assert real is None or guard in real
-    assert early is None or b"TEST" not in early
+    # Those of the initramfs act in both; what they do to a disk is all that depends on it.
+    assert early is None or f'TEST!="{UNIT}", GOTO'.encode() not in early
     # What the guard looks for is there whenever there are rules.
-    assert (files[MODULES] is not None) == bool(standing)
+    assert (files[UNIT] is not None) == bool(standing)
 
 
 @given(rules)
@@ -184,14 +190,75 @@ def test_labels_are_there_once_for_every_jump(standing: list[Rule]) -> None:
     assert len(labels) == len(set(labels))
 
 
-def test_a_disk_is_never_taken_from_its_driver() -> None:
-    # It may be mounted by the time udev replays what came before it.
+def test_the_guard_is_no_file_that_an_initramfs_has() -> None:
+    # dracut, made for the host alone, copies *.rules and *.conf of these folders.
+    copied = ("/etc/udev/", "/etc/modules-load.d/", "/etc/modprobe.d/")
     for early in (False, True):
-        lines = (render_rules([VF, GPU], early=early) or b"").decode().splitlines()
-        (unbinds,) = [line for line in lines if "unbind" in line]
-        assert 'ATTR{class}!="0x01*"' in unbinds
-        # What has an override and no driver yet finds it all the same.
-        assert lines.index(unbinds) < lines.index('ATTR{[subsystem/pci]drivers_probe}="$kernel"')
+        text = (render_rules([VF, GPU], early=early) or b"").decode()
+        (guard,) = re.findall(r'TEST!="([^"]+)"', text)
+        assert not guard.startswith(copied)
+
+
+# -- what udev does ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def playing(machine: Machine) -> Machine:
+    """Return a machine with vfio-pci, and with a rule in each of the files."""
+    machine.add_vfio()
+    for path, content in render_files([CARD, GPU], without_denylist=False).items():
+        if content is not None:
+            machine.write(path, content)
+    return machine
+
+
+def driver_of(
+    playing: Machine, rule: Rule, class_code: int, *, initramfs: bool = False
+) -> tuple[str | None, list[str]]:
+    """Return which driver a function has after udev saw it, and what its rules wrote."""
+    address = str(rule.address)
+    playing.add_card(address, rule.id, class_code, "native", "native", group=1)
+    if initramfs:
+        playing.at(UNIT).unlink()
+    playing.kernel.trigger()
+    assert {value for _path, value in playing.kernel.by_udev} <= {address, rule.driver}
+    written = [
+        path.removeprefix(f"/sys/bus/pci/devices/{address}/")
+        for path, _value in playing.kernel.by_udev
+    ]
+    return playing.driver(address), written
+
+
+PROBE = "/sys/bus/pci/drivers_probe"
+TAKEN = ("vfio-pci", ["driver_override", "driver/unbind", PROBE])
+LEFT = ("native", ["driver_override", PROBE])
+
+
+@pytest.mark.parametrize("rule", [CARD, GPU])
+def test_rules_of_one_file_do_not_set_off_those_of_the_other(playing: Machine, rule: Rule) -> None:
+    assert driver_of(playing, rule, 0x030000) == TAKEN
+
+
+@pytest.mark.parametrize(("rule", "expected"), [(CARD, ("native", [])), (GPU, TAKEN)])
+def test_an_initramfs_obeys_its_own_rules_alone(
+    playing: Machine, rule: Rule, expected: tuple[str, list[str]]
+) -> None:
+    assert driver_of(playing, rule, 0x030000, initramfs=True) == expected
+
+
+@pytest.mark.parametrize("rule", [CARD, GPU])
+def test_a_disk_is_not_taken_from_its_driver(playing: Machine, rule: Rule) -> None:
+    # It may be mounted by the time udev replays what came before it.
+    assert driver_of(playing, rule, 0x010802) == LEFT
+
+
+def test_a_disk_is_taken_in_the_initramfs(playing: Machine) -> None:
+    assert driver_of(playing, GPU, 0x010802, initramfs=True) == TAKEN
+
+
+@pytest.mark.parametrize("rule", [CARD, GPU])
+def test_another_device_at_the_address_is_left_alone(playing: Machine, rule: Rule) -> None:
+    assert driver_of(playing, replace(rule, id=NIC.id), 0x030000) == ("native", [])
 
 
 # -- and back ------------------------------------------------------------------------------------

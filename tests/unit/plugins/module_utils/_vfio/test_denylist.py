@@ -184,6 +184,33 @@ def test_the_kernel_command_line(machine: Machine, argument: str, *, refuses: bo
     assert denies(machine) == refuses
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "refuses"),
+    [("=1", "=0", True), ("=0", "=1", False), ("", "=n", True), ("=off", "", False)],
+)
+def test_the_last_of_several_options_counts(
+    machine: Machine, first: str, second: str, *, refuses: bool
+) -> None:
+    options = [f"disable_denylist{value}" for value in (first, second)]
+    machine.write("etc/modprobe.d/vfio.conf", f"options vfio-pci {' '.join(options)}\n")
+    assert denies(machine) == refuses
+    # Files count in the order of their names, whatever folder they are in.
+    machine.write("usr/lib/modprobe.d/a.conf", f"options vfio-pci {options[0]}\n")
+    machine.write("run/modprobe.d/b.conf", f"options vfio-pci {options[1]}\n")
+    machine.at("etc/modprobe.d/vfio.conf").unlink()
+    assert denies(machine) == refuses
+
+
+@pytest.mark.parametrize(("value", "refuses"), [("0", True), ("1", False)])
+def test_the_kernel_command_line_counts_after_files(
+    machine: Machine, value: str, *, refuses: bool
+) -> None:
+    other = "0" if value == "1" else "1"
+    machine.write("etc/modprobe.d/vfio.conf", f"options vfio-pci disable_denylist={other}\n")
+    machine.write("proc/cmdline", f"ro vfio-pci.disable_denylist={value}\n")
+    assert denies(machine) == refuses
+
+
 # -- the module on disk --------------------------------------------------------------------------
 
 

@@ -109,6 +109,11 @@ def test_without_functions_there_is_no_drop_in(any_tool: Initramfs) -> None:
     assert any_tool.render([]) is None
 
 
+def test_a_driver_of_several_functions_is_named_once(any_tool: Initramfs) -> None:
+    drivers = ["vfio-pci", "mlx5_vfio_pci", "vfio-pci", "vfio_pci"]
+    assert any_tool.render(drivers) == any_tool.render(["mlx5_vfio_pci", "vfio-pci"])
+
+
 def test_making_it_takes_its_time_and_stays(any_tool: Initramfs) -> None:
     command = any_tool.rebuild()
     assert command.seconds >= 600

@@ -14,6 +14,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import P
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import PciFunction
 from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UndoEntry, UndoRecord
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.binding import Binding
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.passthrough import VfioPassthrough
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.record import (
     Remembered,
     forget,
@@ -34,6 +35,17 @@ NOTHING = UndoRecord(None, {})
 MADE = Binding("vfio-pci", "vfio-pci")
 VFIO, NATIVE, BARE = MADE, Binding("native", None), Binding(None, None)
 COMPANION = ("0000:01:00.1",)
+# The options of a task that gives none but a device.
+OPTIONS: dict[str, t.Any] = {
+    "devices": [PF],
+    "state": "present",
+    "driver": "auto",
+    "siblings": "fail",
+    "allow_denylisted": False,
+    "persistent": True,
+    "force": False,
+    "missing_ok": False,
+}
 bindings = st.builds(
     Binding,
     st.sampled_from([None, "native", "vfio-pci"]),
@@ -53,6 +65,16 @@ def known(undo: UndoRecord, function: PciFunction = FUNCTION) -> Remembered:
 
 def broken(**entry: object) -> UndoRecord:
     return NOTHING.with_entry("vfio_passthrough", PF, UndoEntry.parse(entry))
+
+
+def run(machine: Machine, state: str) -> UndoRecord:
+    """Do a task, and return what is on disk after it."""
+    work = VfioPassthrough({**OPTIONS, "state": state})
+    plan = work.plan(work.observe(machine.host))
+    plan.apply(machine.host)
+    machine.play_all(plan.pending_writes())
+    plan.close(machine.host)
+    return UndoRecord.read(machine.host)
 
 
 def test_nothing_is_known_at_first() -> None:
@@ -111,6 +133,17 @@ def test_a_new_task_finds_anew() -> None:
     again = remember(undo, FUNCTION, NATIVE, MADE, ())
     assert known(again) == Remembered(str(OTHER), NATIVE)
     assert forget(again, FUNCTION).modules == {}
+
+
+def test_an_operators_own_override_is_found_in_every_round(machine: Machine) -> None:
+    machine.add_iommu()
+    machine.add_function(PF, OTHER, driver="vfio-pci", group=1)
+    machine.write(f"{machine.device(PF)}/driver_override", "vfio-pci\n")
+    for _round in range(3):
+        assert known(run(machine, "present")) == Remembered(str(OTHER), VFIO)
+        undo = run(machine, "absent")
+        assert known(undo) == Remembered(str(OTHER), VFIO, given_back=True)
+        assert (machine.driver(PF), machine.override(PF)) == ("vfio-pci", "vfio-pci")
 
 
 def test_others_stay() -> None:

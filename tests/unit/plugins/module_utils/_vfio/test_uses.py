@@ -16,6 +16,8 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.uses import Hos
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, OTHER, PF
 
 if t.TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import Node
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
@@ -27,26 +29,42 @@ MOUNT = "29 1 {number} / {point} rw,relatime shared:1 - {kind} {source} rw\n"
 
 
 class HostWithNodes(Host):
-    """A tree with device nodes, which only root can make."""
+    """A tree with device nodes, which only root can make, some of them claimed."""
 
-    def __init__(self, machine: Machine, nodes: dict[str, Node]) -> None:
+    def __init__(self, machine: Machine, nodes: dict[str, Node], claimed: Collection[str]) -> None:
         """Give kinds and numbers to paths."""
         super().__init__(machine.root)
         self.nodes = nodes
+        self.claimed = claimed
 
     def device_node(self, path: str) -> Node | None:
         """Return that of a node, or of what a process has open."""
         return self.nodes.get(self.link_target(path) or path)
 
+    def is_claimed(self, path: str) -> bool:
+        """Tell it of those that are."""
+        return path in self.claimed
 
-def uses(machine: Machine, address: str = PF, *, nodes: dict[str, Node] | None = None) -> list[Use]:
-    host = HostWithNodes(machine, nodes or {})
+
+def uses(
+    machine: Machine,
+    address: str = PF,
+    *,
+    nodes: dict[str, Node] | None = None,
+    claimed: Collection[str] = (),
+) -> list[Use]:
+    host = HostWithNodes(machine, nodes or {}, claimed)
     found = HostUses(host, read_functions(host).values()).read()
     return [use for at, each in found.items() for use in each if str(at) == address]
 
 
 def told(machine: Machine, address: str = PF, *, nodes: dict[str, Node] | None = None) -> list[str]:
     return [str(use) for use in uses(machine, address, nodes=nodes)]
+
+
+def folder_of(machine: Machine, address: str) -> str:
+    """Return where sysfs has a function, no link in between."""
+    return str(machine.at(machine.device(address)).relative_to(machine.root))
 
 
 def shows(
@@ -59,7 +77,7 @@ def shows(
     address: str = PF,
 ) -> str:
     """Let the driver of a function show what it made, and return where that is in sysfs."""
-    folder = f"{machine._folder(address)}/{below}{kind}/{name}"
+    folder = f"{folder_of(machine, address)}/{below}{kind}/{name}"
     machine.write(f"{folder}/uevent", "")
     if number is not None:
         machine.write(f"{folder}/dev", f"{number}\n")
@@ -169,7 +187,7 @@ def test_ipv6(nic: Machine, scope: str, name: str, *, used: bool) -> None:
     [("master", True), ("upper_vlan5", True), ("lower_eth9", False), ("queues", False)],
 )
 def test_what_stands_on_an_interface(nic: Machine, link: str, *, used: bool) -> None:
-    nic.link(f"{nic._folder(PF)}/net/eth0/{link}", "sys/devices/virtual/net/br0")
+    nic.link(f"{folder_of(nic, PF)}/net/eth0/{link}", "sys/devices/virtual/net/br0")
     assert told(nic) == (["network interface eth0 below a bridge, bond or VLAN"] if used else [])
 
 
@@ -247,11 +265,36 @@ def test_swap_space(disk: Machine) -> None:
 
 
 def test_a_part_of_a_volume_or_an_array(disk: Machine) -> None:
-    folder = f"{disk._folder(PF)}/nvme/nvme0/block/nvme0n1p1/holders"
+    folder = f"{folder_of(disk, PF)}/nvme/nvme0/block/nvme0n1p1/holders"
     disk.at(folder).mkdir()
     assert uses(disk) == []
     disk.link(f"{folder}/dm-0", "sys/devices/virtual/block/dm-0")
     expected = [Use("disk nvme0n1p1, which a volume or an array is made of", vital=True)]
+    assert uses(disk) == expected
+
+
+def test_a_disk_that_somebody_has_claimed(disk: Machine) -> None:
+    assert uses(disk, claimed=["/dev/sda1", "/dev/nvme0n1p10"]) == []
+    expected = [Use("disk nvme0n1p2, which a file system or a volume has claimed", vital=True)]
+    assert uses(disk, claimed=["/dev/nvme0n1p2"]) == expected
+
+
+def test_who_has_claimed_a_part_of_a_volume_is_known(disk: Machine) -> None:
+    holders = f"{folder_of(disk, PF)}/nvme/nvme0/block/nvme0n1p1/holders"
+    disk.link(f"{holders}/dm-0", "sys/devices/virtual/block/dm-0")
+    expected = [Use("disk nvme0n1p1, which a volume or an array is made of", vital=True)]
+    assert uses(disk, claimed=["/dev/nvme0n1p1"]) == expected
+
+
+def test_a_further_disk_of_a_btrfs(disk: Machine) -> None:
+    # mountinfo names one disk of a file system, sysfs names all of them.
+    mount(disk, "0:30", "/dev/sda1", "btrfs")
+    disk.at("sys/fs/btrfs/features").mkdir(parents=True)
+    disk.link("sys/fs/btrfs/1234-abcd/devices/sda1", "proc")
+    assert uses(disk) == []
+    partition = f"{folder_of(disk, PF)}/nvme/nvme0/block/nvme0n1p2"
+    disk.link("sys/fs/btrfs/1234-abcd/devices/nvme0n1p2", partition)
+    expected = [Use("disk nvme0n1p2, which is part of a mounted Btrfs", vital=True)]
     assert uses(disk) == expected
 
 
@@ -288,12 +331,48 @@ def test_a_disk_that_is_reached_through_a_subsystem(machine: Machine) -> None:
         folder = f"sys/devices/virtual/nvme-subsystem/nvme-subsys{number}"
         machine.write(f"{folder}/nvme{number}n1/dev", f"259:{number}\n")
         machine.link(f"sys/class/block/nvme{number}n1", f"{folder}/nvme{number}n1")
-        machine.link(f"{folder}/nvme{number}", f"{machine._folder(address)}/nvme/nvme{number}")
+        machine.link(f"{folder}/nvme{number}", f"{folder_of(machine, address)}/nvme/nvme{number}")
         machine.link(f"sys/class/nvme-subsystem/nvme-subsys{number}", folder)
     assert told(machine) == told(machine, SECOND) == []
     mount(machine, "259:1", "/dev/nvme1n1")
     assert told(machine) == []
     assert uses(machine, SECOND) == [Use("disk nvme1n1, which is mounted", vital=True)]
+
+
+def add_subsystem(machine: Machine, *addresses: str) -> None:
+    """Add a disk with a partition, reached through one controller or several."""
+    folder = "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
+    for number, path in enumerate(("nvme0n1", "nvme0n1/nvme0n1p1")):
+        machine.write(f"{folder}/{path}/dev", f"259:{number}\n")
+        machine.link(f"sys/class/block/{path.split('/')[-1]}", f"{folder}/{path}")
+    machine.write(f"{folder}/nvme0n1/queue/rotational", "0\n")
+    machine.link("sys/class/nvme-subsystem/nvme-subsys0", folder)
+    for number, address in enumerate(addresses):
+        machine.add_function(address, OTHER, driver="nvme", class_code=0x010802)
+        name = f"nvme{number}"
+        controller = shows(machine, "nvme", name, number=f"240:{number}", address=address)
+        machine.link(f"{folder}/{name}", controller)
+
+
+def test_a_partition_of_a_disk_that_is_reached_through_a_subsystem(machine: Machine) -> None:
+    add_subsystem(machine, PF)
+    assert uses(machine) == []
+    mount(machine, "259:1", "/dev/nvme0n1p1")
+    assert uses(machine) == [Use("disk nvme0n1p1, which is mounted", vital=True)]
+
+
+@pytest.mark.parametrize("name", ["nvme0n1", "nvme0n1p1"])
+def test_a_disk_with_two_controllers_is_of_both(machine: Machine, name: str) -> None:
+    add_subsystem(machine, PF, SECOND)
+    node, number = f"/dev/{name}", int(name.endswith("p1"))
+    nodes: dict[str, Node] = {node: (True, 259, number)}
+    mount(machine, f"259:{number}", node)
+    machine.open(node, pid=42, name="qemu")
+    expected = [
+        Use(f"disk {name}, which is mounted", vital=True),
+        Use(f"{name}, open in process qemu (pid 42)"),
+    ]
+    assert uses(machine, nodes=nodes) == uses(machine, SECOND, nodes=nodes) == expected
 
 
 # -- displays and sound --------------------------------------------------------------------------

@@ -216,7 +216,16 @@ def test_a_qat_pf_has_no_variant(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["auto", "vfio-pci", "vfio_pci", "mlx5_vfio_pci", "xe-vfio-pci", "qat_vfio_pci"],
+    [
+        "auto",
+        "vfio-pci",
+        "vfio_pci",
+        "mlx5_vfio_pci",
+        "xe-vfio-pci",
+        "qat_vfio_pci",
+        "hisi_acc_vfio_pci",
+        "nvgrace-gpu-vfio-pci",
+    ],
 )
 def test_accepted(value: str) -> None:
     assert parse_driver(value) == value
@@ -225,7 +234,24 @@ def test_accepted(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "AUTO", "nvme", "pci-stub", "vfiopci", "../vfio-pci", "vfio-pci/x", "-vfio", "vfio pci"],
+    [
+        "",
+        "AUTO",
+        "nvme",
+        "pci-stub",
+        "vfiopci",
+        "../vfio-pci",
+        "vfio-pci/x",
+        "-vfio",
+        "-vfio-pci",
+        "vfio pci",
+        "mlx5vfio-pci",
+        # Other modules of VFIO, which are no PCI drivers.
+        "vfio",
+        "vfio_iommu_type1",
+        "vfio-platform",
+        "vfio_pci_core",
+    ],
 )
 def test_refused(value: str) -> None:
     with pytest.raises(InputError, match=r"option driver.*auto, vfio-pci, or a VFIO variant"):
