@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from .._boot.cmdline import running
 from .._errors import HwaccelError
-from .._iommu.switches import TRUE
 from .._pci.address import PciAddress
 from .._pci.function import DRIVERS
 from .variants import VFIO_PCI, module_of
@@ -44,7 +43,9 @@ _FOLDERS = (
     "/usr/lib/modprobe.d",
     "/lib/modprobe.d",
 )
-_SETTING = re.compile(rf"{PARAMETER}(?:=(.*)|())", re.ASCII)
+_SETTING = re.compile(rf"{PARAMETER}(?:=(.*))?", re.ASCII)
+# How the kernel reads one (lib/kstrtox.c, kstrtobool); without a value it is on.
+_ON = re.compile(r"[yYtT1].*|[oO][nN].*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def read_vfio_pci(host: Host) -> VfioPci:
         denies = parameter == "N"
     else:
         said = [found[1] for found in map(_SETTING.fullmatch, _configured(host)) if found]
-        # Of several the last one counts; a parameter without a value is on.
-        denies = _knows_denylist(host) and not (said and said[-1].lower() in (*TRUE, ""))
+        # Of several the last one counts.
+        denies = _knows_denylist(host) and not (said and _is_on(said[-1]))
     counted = host.attribute(f"{_MODULE}/refcnt")
     return VfioPci(
         loaded=loaded,
@@ -85,6 +86,10 @@ def read_vfio_pci(host: Host) -> VfioPci:
         denies=denies,
         used=any(map(PciAddress.looks_like, names)) or counted not in (None, "0"),
     )
+
+
+def _is_on(value: str | None) -> bool:
+    return value is None or _ON.fullmatch(value) is not None
 
 
 def _knows_denylist(host: Host) -> bool:

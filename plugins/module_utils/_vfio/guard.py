@@ -37,8 +37,8 @@ def check(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) ->
     moving = [
         device
         for device in state.devices
-        if targets[device.address].binding.driver != device.binding.driver
-        or targets[device.address].waits
+        # An override is a change too: the driver of one that somebody waits for is not seen.
+        if targets[device.address].binding != device.binding or targets[device.address].waits
     ]
     for device in state.devices:
         if device.unanswered:

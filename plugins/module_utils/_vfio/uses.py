@@ -156,6 +156,13 @@ class HostUses:
             yield Use(f"network interface {name} below a bridge, bond or VLAN")
 
     def _disk(self, name: str) -> Iterator[Use]:
+        told = [*self._shown_disk(name)]
+        if not told and self._host.is_claimed(f"/dev/{name}"):
+            told = ["a file system or a volume has claimed"]
+        yield from (Use(f"disk {name}, which {what}", vital=True) for what in told)
+
+    def _shown_disk(self, name: str) -> Iterator[str]:
+        """Yield what the kernel shows of a disk's use."""
         folder = f"{_CLASS}/block/{name}"
         device = self._host.attribute(f"{folder}/dev")
         mounts = (self._host.read_text("/proc/self/mountinfo") or "").splitlines()
@@ -166,16 +173,14 @@ class HostUses:
             for column in columns
             if len(column) > _MOUNTINFO_COLUMNS
         ):
-            yield Use(f"disk {name}, which is mounted", vital=True)
+            yield "is mounted"
         if any(self._host.exists(f"{pool}/devices/{name}") for pool in self._btrfs()):
-            yield Use(f"disk {name}, which is part of a mounted Btrfs", vital=True)
+            yield "is part of a mounted Btrfs"
         swaps = (self._host.read_text("/proc/swaps") or "").splitlines()
         if any(line.split()[:1] == [f"/dev/{name}"] for line in swaps):
-            yield Use(f"disk {name}, which is swap space", vital=True)
+            yield "is swap space"
         if self._host.names(f"{folder}/holders"):
-            yield Use(f"disk {name}, which a volume or an array is made of", vital=True)
-        elif self._host.is_claimed(f"/dev/{name}"):
-            yield Use(f"disk {name}, which a file system or a volume has claimed", vital=True)
+            yield "a volume or an array is made of"
 
     def _btrfs(self) -> list[str]:
         """Return the folders of mounted file systems that can be of several disks."""
