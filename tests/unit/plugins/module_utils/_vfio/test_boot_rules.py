@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import typing as t
 from dataclasses import replace
 
@@ -32,12 +30,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 # The first release whose udevadm checks rules.
-VERIFIES = 254
 COMMENT = (
     "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
 )
@@ -303,25 +298,3 @@ def test_lines_of_others(line: str) -> None:
 def test_files_as_they_stand(machine: Machine) -> None:
     machine.write(MODULES, "vfio_pci\n")
     assert read_files(machine.host, [MODULES, RULES]) == {MODULES: b"vfio_pci\n", RULES: None}
-
-
-# -- udev itself ---------------------------------------------------------------------------------
-
-
-def udev_release() -> int:
-    udevadm = shutil.which("udevadm")
-    if udevadm is None:
-        return 0
-    told = subprocess.run([udevadm, "--version"], capture_output=True, text=True, check=False)
-    words = told.stdout.split()
-    return int(words[0]) if words and words[0].isdecimal() else 0
-
-
-@pytest.mark.skipif(udev_release() < VERIFIES, reason="udevadm verify is not on this machine")
-@pytest.mark.parametrize("early", [False, True])
-def test_udev_takes_the_rules(tmp_path: Path, *, early: bool) -> None:
-    path = tmp_path / "81-test.rules"
-    path.write_bytes(render_rules([VF, NIC, GPU], early=early) or b"")
-    command = ["udevadm", "verify", "--resolve-names=never", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
