@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
-# The first release whose udevadm checks rules.
+
 COMMENT = (
     "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
 )
