@@ -10,10 +10,17 @@ import errno
 import os
 import typing as t
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 class HwaccelError(Exception):
-    """What an operator has to know; the module runner alone turns it into a failed task."""
+    """What an operator has to know; the module runner alone turns it into a failed task.
+
+    Attributes:
+        found: what is there after a change that failed half way, as the module returns it.
+    """
+
+    found: t.Mapping[str, t.Any] = MappingProxyType({})
 
 
 class InputError(HwaccelError):

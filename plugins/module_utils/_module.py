@@ -42,14 +42,6 @@ class Job(t.Protocol[S]):
         """Return the module's return values for the state after the run."""
 
 
-class _HalfwayError(NotTakenError):
-    """A change failed on its way; C(result) tells what is there now."""
-
-    def __init__(self, message: str, result: Result) -> None:
-        super().__init__(message)
-        self.result = result
-
-
 def run_module(
     options: Options,
     make_job: t.Callable[[Options], Job[S]],
@@ -64,10 +56,8 @@ def run_module(
         else:
             with host.lock():
                 result = _perform(job, host)
-    except _HalfwayError as error:
-        module.fail_json(msg=_text(str(error)), **_encodable(error.result))
     except HwaccelError as error:
-        module.fail_json(msg=_text(str(error)))
+        module.fail_json(msg=_text(str(error)), **_encodable(dict(error.found)))
     for warning in result.pop("warnings"):
         module.warn(_text(warning))
     module.exit_json(**_encodable(result))
@@ -139,11 +129,14 @@ def _perform(job: Job[S], host: Host) -> Result:
         try:
             plan.apply(host)
         except HwaccelError as error:
-            raise _HalfwayError(str(error), _found(job, host, before)) from error
+            error.found = _found(job, host, before)
+            raise
         after = job.observe(host)
         unmet = job.unmet(before, after)
         if unmet is not None:
-            raise _HalfwayError(unmet, job.report(before, after))
+            not_taken = NotTakenError(unmet)
+            not_taken.found = job.report(before, after)
+            raise not_taken
     plan.close(host)
     return {**_outcome(plan), **job.report(before, after)}
 

@@ -175,6 +175,7 @@ class Command:
         hint: the remedy where it fails.
         known: whether an earlier run on the same tree has told of it, so that it is no change now.
         lasting: whether what it has done stays when it fails, or something after it does.
+        told: whether a failure after it tells that it was run.
     """
 
     arguments: tuple[str, ...]
@@ -182,6 +183,7 @@ class Command:
     hint: str = ""
     known: bool = False
     lasting: bool = False
+    told: bool = False
 
     def apply(self, host: Host) -> None:
         """Run it; a status other than zero is an error."""
@@ -354,6 +356,9 @@ def _after_failure(
     if writes:
         done = ", ".join(f"{write.device} {write.name}={write.value}" for write in writes)
         told.append(f"Already done and left as it is: {done}")
+    ran = [" ".join(each.arguments) for each in made if isinstance(each, Command) and each.told]
+    if ran:
+        told.append(f"Already run: {', '.join(ran)}")
     message = ". ".join(told)
     return (message, error.number) if isinstance(error, HostError) else (message,)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .function import DRIVERS
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .._host import Host
     from .function import PciFunction
@@ -108,15 +108,18 @@ def read_modalias(host: Host, function: PciFunction) -> str:
     )
 
 
-def native_driver(host: Host, release: str, function: PciFunction) -> str | None:
-    """Return the driver of this kernel that would take a function, None for none.
+def native_modules(host: Host, release: str, function: PciFunction) -> list[str]:
+    """Return the modules of this kernel that are for a function, the best one first."""
+    starts = (f"pci:v{function.id.vendor:08X}", "pci:v*")
+    aliases = [alias for start in starts for alias in read_aliases(host, release, start)]
+    return modules_for(read_modalias(host, function), aliases)
+
+
+def native_driver(host: Host, modules: Sequence[str]) -> str | None:
+    """Return the driver that one of the modules has registered, None for none.
 
     Only drivers of modules say what they are for; one that is built in is not found.
     """
-    modalias = read_modalias(host, function)
-    starts = (f"pci:v{function.id.vendor:08X}", "pci:v*")
-    aliases = [alias for start in starts for alias in read_aliases(host, release, start)]
-    modules = modules_for(modalias, aliases)
     drivers: dict[str | None, str] = {}
     for driver in host.names(DRIVERS) if modules else ():
         drivers.setdefault(host.link_name(f"{DRIVERS}/{driver}/module"), driver)

@@ -268,6 +268,15 @@ def vf_family(function: PciFunction) -> QatFamily | None:
     return _BY_VF.get(function.id)
 
 
+def native_name(function: PciFunction) -> str | None:
+    """Return the name of the driver that a QAT function has on a host, as far as it is known."""
+    family = pf_family(function)
+    if family is not None:
+        return family.driver
+    family = vf_family(function)
+    return family.vf_driver if family else None
+
+
 def is_denylisted(function: PciFunction) -> bool:
     """Tell whether vfio-pci refuses a function by its id, unless told otherwise."""
     family = pf_family(function) or vf_family(function)

@@ -96,6 +96,13 @@ def _parent(wanted: Wanted, state: State, device: Device) -> Iterator[str]:
         for at in device.function.vfs
         if at in functions and (holder := state.around.holders.of(functions[at]))
     ]
+    named = [each.address for each in state.devices if each.function.pf == device.address]
+    if named and wanted.present:
+        told = ", ".join(map(str, named))
+        yield (
+            f"{device.address} is the PF of {told}: they go when it is given to a guest, so name "
+            "the PF or its VFs in option devices"
+        )
     for at, holder in held:
         if holder.keeps_it_open:
             yield (

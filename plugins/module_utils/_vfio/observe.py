@@ -19,10 +19,11 @@ from .._pci.drivers import (
     kernel_release,
     module_available,
     native_driver,
+    native_modules,
     read_modalias,
 )
-from .._pci.function import AUTOPROBE, OVERRIDE, read_functions
-from .._qat.devices import is_denylisted, vf_family
+from .._pci.function import AUTOPROBE, OVERRIDE, PciFunction, read_functions
+from .._qat.devices import is_denylisted, native_name, vf_family
 from .._undo import UndoRecord
 from .binding import Binding, parse_override
 from .boot_rules import WANTS, read_files, read_rules, render_files
@@ -30,17 +31,16 @@ from .denylist import read_vfio_pci
 from .driverctl import read_overrides
 from .holders import is_vfio_driver, read_holders
 from .initramfs import find_initramfs
-from .record import recall
-from .selection import choose
+from .record import is_bound_by_us, recall, remembered_places
+from .selection import choose, matches
 from .uses import HostUses
 from .variants import Variants, module_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .._errors import Problem
     from .._host import Host
-    from .._pci.function import PciFunction
     from .boot_rules import Rule
     from .denylist import VfioPci
     from .holders import Holder, Holders
@@ -71,7 +71,8 @@ class Device:
         native: the driver of the host that would take it, as far as it can be told.
         autoprobe: whether the kernel looks for a driver by itself; a VF can have that off.
         early: whether a driver of the initramfs would have it before our rules are read.
-        loads: what to load for the driver that it had before, where that is not loaded.
+        loads: what to load for a driver of the host, where none is loaded.
+        lost: whether the driver that it had before is not there any more.
     """
 
     function: PciFunction
@@ -87,6 +88,7 @@ class Device:
     autoprobe: bool = True
     early: bool = False
     loads: str | None = None
+    lost: bool = False
 
     @property
     def address(self) -> PciAddress:
@@ -151,11 +153,13 @@ class State:
 
     Args:
         skipped: VFs that the host keeps, meant by a family or an id.
+        orphans: functions that are not there any more, with rules or records of ours.
     """
 
     devices: tuple[Device, ...]
     skipped: tuple[Device, ...]
     around: Surroundings
+    orphans: tuple[PciFunction, ...] = ()
 
 
 def blocks_group(function: PciFunction) -> bool:
@@ -170,7 +174,8 @@ def observe(host: Host, wanted: Wanted) -> State:
     functions, undo, rules = read_functions(host), UndoRecord.read(host), read_rules(host)
     release = kernel_release(host)
     variants = Variants(host, release, functions)
-    chosen = choose(wanted.selectors, functions, missing_ok=wanted.missing_ok)
+    gone = [] if wanted.present else [*_gone(functions, rules, undo)]
+    chosen = choose(wanted.selectors, functions, missing_ok=wanted.missing_ok, gone=gone)
     named = {function.address for function in chosen.functions}
     companions = dict(_companions(wanted, chosen.functions, functions, undo))
     members = [functions[at] for at in sorted({*named, *companions})]
@@ -199,7 +204,9 @@ def observe(host: Host, wanted: Wanted) -> State:
     devices = [device for device in devices if device not in kept]
     if not wanted.present:
         devices = [_with_native(host, release, device) for device in devices]
-    initramfs = find_initramfs(host) if any(device.early for device in devices) else None
+    caught = {rule.address for rule in rules if rule.early}
+    early = any(device.early or device.address in caught for device in devices)
+    initramfs = find_initramfs(host) if early else None
     paths = [*render_files((), without_denylist=False), *([initramfs.path] if initramfs else [])]
     drivers = sorted({device.best for device in devices})
     unloaded = [driver for driver in drivers if not variants.registered(driver)]
@@ -220,7 +227,20 @@ def observe(host: Host, wanted: Wanted) -> State:
         others=dict(_others(host, groups)),
         wants=host.link_target(WANTS),
     )
-    return State(tuple(devices), tuple(kept), around)
+    orphans = [each for each in gone if any(matches(one, each) for one in wanted.selectors)]
+    return State(tuple(devices), tuple(kept), around, tuple(orphans))
+
+
+def _gone(
+    functions: Mapping[PciAddress, PciFunction], rules: Iterable[Rule], undo: UndoRecord
+) -> Iterator[PciFunction]:
+    """Yield functions that something of ours is about, and that are not there any more."""
+    places = dict(remembered_places(undo))
+    places.update((rule.address, rule.id) for rule in rules)
+    for address, pci_id in places.items():
+        there = functions.get(address)
+        if there is None or there.id != pci_id:
+            yield PciFunction(address, pci_id, class_code=0)
 
 
 def _companions(
@@ -231,19 +251,26 @@ def _companions(
 ) -> Iterator[tuple[PciAddress, tuple[str, ...]]]:
     """Yield what is taken along: the rest of a group, or what came along when it is given back."""
     own = {function.address: function for function in named}
+    # Without its own PF a VF is not there either.
+    parents = {function.pf for function in own.values()}
     for function in functions.values():
-        if function.address in own or function.is_bridge:
+        if function.address in own or function.address in parents or function.is_bridge:
             continue
-        if wanted.present:
-            near = [each for each in own.values() if _share_group(each, function)]
-            known = recall(undo, function) if near else None
-            taken = known is not None and known.companion_of and not known.given_back
-            if near and wanted.takes_siblings and (blocks_group(function) or taken):
-                yield function.address, tuple(str(each.address) for each in near)
-        else:
-            known = recall(undo, function)
-            if known and known.companion_of and {*known.companion_of} <= {*map(str, own)}:
-                yield function.address, known.companion_of
+        known = recall(undo, function)
+        came = known.companion_of if known and not known.given_back else ()
+        near = tuple(str(each.address) for each in own.values() if _share_group(each, function))
+        if wanted.present and near:
+            binds = wanted.takes_siblings and (blocks_group(function) or came)
+            if binds or (came and not wanted.persistent):
+                yield function.address, near
+        elif not wanted.present and _goes_back(came, {*map(str, own)}, undo):
+            yield function.address, came
+
+
+def _goes_back(came: Sequence[str], named: set[str], undo: UndoRecord) -> bool:
+    """Tell whether the last of the functions is given back that another one came along with."""
+    left = [address for address in came if address not in named]
+    return len(left) < len(came) and not any(is_bound_by_us(undo, each) for each in left)
 
 
 def _share_group(one: PciFunction, other: PciFunction) -> bool:
@@ -302,10 +329,15 @@ def _with_native(host: Host, release: str, device: Device) -> Device:
     function, former = device.function, device.known.found.driver if device.known else None
     if not is_vfio_driver(function.driver) or not (former or device.autoprobe):
         return device
-    if former is not None:
-        loads = None if is_registered(host, former) else f"pci:{read_modalias(host, function)}"
-        return replace(device, loads=loads)
-    return replace(device, native=native_driver(host, release, function))
+    if former is not None and is_registered(host, former):
+        return device
+    modules = native_modules(host, release, function)
+    native = native_driver(host, modules)
+    loads = f"pci:{read_modalias(host, function)}" if modules and native is None else None
+    if native is None and modules:
+        # Most drivers have the name of their module; the table knows those of QAT that do not.
+        native = former or native_name(function) or modules[0]
+    return replace(device, native=native, loads=loads, lost=former is not None)
 
 
 def _problems(host: Host, functions: Iterable[PciFunction]) -> list[Problem]:

@@ -14,7 +14,7 @@ from .binding import Binding
 from .guard import check
 from .observe import observe
 from .outcome import predicted, report, unmet, warnings
-from .record import forget, remember
+from .record import forget, forget_place, remember
 from .steps import steps
 from .target import targets_of
 from .wanted import Wanted
@@ -50,6 +50,9 @@ class VfioPassthrough:
                 undo = remember(undo, function, found, made, device.companion_of)
             else:
                 undo = forget(undo, device.function)
+        if not wanted.present:
+            for orphan in state.orphans:
+                undo = forget_place(undo, orphan.address)
         record = undo.change()
         if wanted.present:
             # What was found is on disk before the first function changes.

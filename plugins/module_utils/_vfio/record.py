@@ -10,11 +10,14 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import HostError
+from .._pci.address import PciAddress, PciId
 from .._undo import UNDO_PATH, UndoEntry
 from .binding import Binding
 from .holders import is_vfio_driver
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._pci.function import PciFunction
     from .._undo import UndoRecord
 
@@ -84,11 +87,32 @@ def forget(undo: UndoRecord, function: PciFunction) -> UndoRecord:
     """
     known = recall(undo, function)
     if known is None:
-        return undo
+        # Of another function that was at the address once, if of any.
+        return forget_place(undo, function.address)
     if is_vfio_driver(known.found.driver) or known.found.override is not None:
         found = {"id": known.id, **_document(known.found)}
         return undo.with_entry(_MODULE, str(function.address), UndoEntry(found, None))
     return undo.without_entry(_MODULE, str(function.address))
+
+
+def forget_place(undo: UndoRecord, address: PciAddress) -> UndoRecord:
+    """Return the record without what is remembered of an address."""
+    known = undo.entry(_MODULE, str(address))
+    return undo if known is None else undo.without_entry(_MODULE, str(address))
+
+
+def is_bound_by_us(undo: UndoRecord, address: str) -> bool:
+    """Tell whether a task has bound what is at an address, and none has given it back."""
+    entry = undo.entry(_MODULE, address)
+    return entry is not None and entry.made is not None
+
+
+def remembered_places(undo: UndoRecord) -> Iterator[tuple[PciAddress, PciId]]:
+    """Yield where something is remembered, and of which function."""
+    for text, entry in undo.modules.get(_MODULE, {}).items():
+        pci_id = str(entry.found.get("id"))
+        if PciAddress.looks_like(text) and PciId.looks_like(pci_id):
+            yield PciAddress.parse(text), PciId.parse(pci_id)
 
 
 def _document(binding: Binding) -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from .._qat.devices import vf_family
 from .._qat.selectors import ACCEPTED, Selector, check_id, parse_selectors
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
@@ -48,8 +48,12 @@ def choose(
     functions: Mapping[PciAddress, PciFunction],
     *,
     missing_ok: bool,
+    gone: Iterable[PciFunction] = (),
 ) -> Chosen:
     """Return the functions that are meant, sorted by address.
+
+    Args:
+        gone: functions that are not there any more; what means one of them is no mistake.
 
     Raises:
         RefusedError: when an entry matches nothing, a bridge or another device.
@@ -57,8 +61,9 @@ def choose(
     chosen: set[PciAddress] = set()
     by_address: set[PciAddress] = set()
     for selector in selectors:
-        found = {at for at, function in functions.items() if _matches(selector, function)}
-        if not found and not missing_ok:
+        found = {at for at, function in functions.items() if matches(selector, function)}
+        known = missing_ok or any(matches(selector, each) for each in gone)
+        if not found and not known:
             raise RefusedError(_absence(selector))
         for address in found:
             check_id(selector, functions[address])
@@ -73,7 +78,8 @@ def choose(
     return Chosen(tuple(functions[address] for address in sorted(chosen)), frozenset(by_address))
 
 
-def _matches(selector: Selector, function: PciFunction) -> bool:
+def matches(selector: Selector, function: PciFunction) -> bool:
+    """Tell whether a selector means a function: words mean VFs."""
     if selector.word is None:
         return selector.names(function)
     family = vf_family(function)

@@ -85,11 +85,11 @@ def _loads(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) -
     waiting = any(target.waits for target in targets.values())
     anew = bool(denied(wanted, state)) and not waiting
     if anew and vfio_pci is not None and vfio_pci.loaded:
-        yield Command(("modprobe", "--remove", VFIO_PCI), hint=_UNLOAD_HINT)
+        yield Command(("modprobe", "--remove", VFIO_PCI), hint=_UNLOAD_HINT, told=True)
     needed = [VFIO_PCI] if anew else []
     for driver in dict.fromkeys([*needed, *state.around.unloaded]):
         options = (OPTION,) if driver == VFIO_PCI and anew else ()
-        yield Command(("modprobe", driver, *options), hint=_LOAD_HINT)
+        yield Command(("modprobe", driver, *options), hint=_LOAD_HINT, told=True)
 
 
 def _files(wanted: Wanted, state: State) -> Iterator[Change]:

@@ -38,7 +38,7 @@ def targets_of(wanted: Wanted, state: State) -> dict[PciAddress, Target]:
     """Return the target of every function."""
     if wanted.present:
         waits = needs_reboot(wanted, state)
-        return {device.address: _taken(device, waits=waits) for device in state.devices}
+        return {device.address: _taken(wanted, device, waits=waits) for device in state.devices}
     ruled = {rule.address for rule in state.around.rules}
     return {
         device.address: Target(_given_back(device, ruled=device.address in ruled))
@@ -46,8 +46,11 @@ def targets_of(wanted: Wanted, state: State) -> dict[PciAddress, Target]:
     }
 
 
-def _taken(device: Device, *, waits: bool) -> Target:
-    if device.function.driver == device.best:
+def _taken(wanted: Wanted, device: Device, *, waits: bool) -> Target:
+    held = device.holder is not None and device.holder.keeps_it_open
+    # A guest that has it keeps it as it is, where another driver would only be better.
+    kept = wanted.driver is None and held and is_vfio_driver(device.function.driver)
+    if kept or device.function.driver == device.best:
         return Target(device.binding)
     if waits and is_denied(device):
         return Target(device.binding, waits=True)
@@ -65,7 +68,7 @@ def _given_back(device: Device, *, ruled: bool) -> Binding:
     if not on_vfio:
         # Somebody gave it back already, and perhaps left the override.
         return replace(now, override=found.override) if is_vfio_driver(now.override) else now
-    if found.driver is not None:
+    if found.driver is not None and not device.lost:
         return found
     chosen = device.autoprobe or found.override is not None
     return Binding(found.override or device.native, found.override, chosen=chosen)
@@ -99,6 +102,7 @@ def needs_reboot(wanted: Wanted, state: State) -> bool:
 def rules_after(wanted: Wanted, state: State) -> tuple[Rule, ...]:
     """Return the rules that are to stand, those of other functions as they are."""
     own = {device.address for device in state.devices}
+    own |= {orphan.address for orphan in state.orphans}
     others = [rule for rule in state.around.rules if rule.address not in own]
     if wanted.present and wanted.persistent:
         others += [

@@ -18,6 +18,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._pci.drivers import (
     module_available,
     modules_for,
     native_driver,
+    native_modules,
     read_aliases,
     read_modalias,
 )
@@ -175,11 +176,16 @@ def test_what_a_function_is(machine: Machine) -> None:
 # -- the driver that the kernel would choose -----------------------------------------------------
 
 
+def chosen(machine: Machine, function: PciFunction) -> str | None:
+    modules = native_modules(machine.host, RELEASE, function)
+    return native_driver(machine.host, modules)
+
+
 def test_a_driver_by_class(machine: Machine) -> None:
     function = disk(machine, BY_CLASS)
-    assert native_driver(machine.host, RELEASE, function) is None
+    assert chosen(machine, function) is None
     machine.add_driver("nvme", "nvme")
-    assert native_driver(machine.host, RELEASE, function) == "nvme"
+    assert chosen(machine, function) == "nvme"
 
 
 def test_a_driver_with_another_name_than_its_module(machine: Machine) -> None:
@@ -187,15 +193,15 @@ def test_a_driver_with_another_name_than_its_module(machine: Machine) -> None:
     machine.write(ALIASES, f"alias pci:v00008086d000037C8sv*sd*bc*sc*i* {C62X.module}\n")
     machine.add_driver(str(C62X.driver), C62X.module)
     function = read_functions(machine.host)[PciAddress.parse(PF)]
-    assert native_driver(machine.host, RELEASE, function) == C62X.driver == "c6xx"
+    assert chosen(machine, function) == C62X.driver == "c6xx"
 
 
 def test_one_that_is_loaded_before_one_that_is_not(machine: Machine) -> None:
     function = disk(machine, BY_CLASS, BY_ID)
     machine.add_driver("nvme", "nvme")
-    assert native_driver(machine.host, RELEASE, function) == "nvme"
+    assert chosen(machine, function) == "nvme"
     machine.add_driver("nvme-quirk", "nvme_quirk")
-    assert native_driver(machine.host, RELEASE, function) == "nvme-quirk"
+    assert chosen(machine, function) == "nvme-quirk"
 
 
 def test_no_driver_is_for_it(machine: Machine) -> None:
@@ -203,16 +209,16 @@ def test_no_driver_is_for_it(machine: Machine) -> None:
     function = disk(machine, other, BY_CLASS.replace("sc08", "sc06"))
     machine.add_driver("c6xx", "qat_c62x")
     machine.add_driver("nvme", "nvme")
-    assert native_driver(machine.host, RELEASE, function) is None
+    assert chosen(machine, function) is None
 
 
 def test_variants_of_vfio_are_no_drivers_of_the_host(machine: Machine) -> None:
     function = disk(machine, "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci")
     machine.add_driver("vfio-pci", "vfio_pci")
-    assert native_driver(machine.host, RELEASE, function) is None
+    assert chosen(machine, function) is None
 
 
 def test_one_that_is_built_in_is_not_found(machine: Machine) -> None:
     function = disk(machine, BY_CLASS)
     machine.add_driver("nvme")
-    assert native_driver(machine.host, RELEASE, function) is None
+    assert chosen(machine, function) is None
