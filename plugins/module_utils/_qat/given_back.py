@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .._vfio.binding import Binding
 from .rules import SriovRule
-from .target import Former
 
 if t.TYPE_CHECKING:
     from .observe import Pf
@@ -17,15 +17,15 @@ if t.TYPE_CHECKING:
     from .target import Place, Target
 
 
-def given_up(pf: Pf, target: Target, found: SriovRecord, kept: int) -> dict[Place, Former]:
+def given_up(pf: Pf, target: Target, found: SriovRecord, kept: int) -> dict[Place, Binding]:
     """Return the VFs that an earlier task kept and this one does not: others may have them."""
     if target.remakes(pf):
         return {}
-    result: dict[Place, Former] = {}
+    result: dict[Place, Binding] = {}
     for vf in pf.vfs[target.host_vfs : kept]:
         override = found.overrides.get(str(vf.address))
         stays = vf.driver != pf.family.vf_driver or target.autoprobe
-        former = Former(override, override or (vf.driver if stays else None))
+        former = Binding(override or (vf.driver if stays else None), override)
         # Those that an operator had reserved before us stay as they are.
         if vf.reserved and override != vf.override:
             result[vf.address] = former
@@ -34,18 +34,18 @@ def given_up(pf: Pf, target: Target, found: SriovRecord, kept: int) -> dict[Plac
 
 def as_found(
     pf: Pf, target: Target, found: SriovRecord, kept: int, *, changed: bool
-) -> dict[Place, Former]:
+) -> dict[Place, Binding]:
     """Return the VFs that tasks have changed; what others did to a VF since then stays."""
-    result: dict[Place, Former] = {}
+    result: dict[Place, Binding] = {}
     for index, vf in enumerate(pf.vfs[target.host_vfs :], target.host_vfs):
         plain = vf.override is None and vf.driver in (None, pf.family.vf_driver)
         ours = (index < kept and vf.reserved) or (changed and plain)
-        if ours and Former(vf.override, vf.driver) != (former := found.former(vf)):
+        if ours and vf.binding != (former := found.former(vf)):
             result[vf.address] = former
     return result
 
 
-def made_as_found(pf: Pf, target: Target, found: SriovRecord) -> dict[Place, Former]:
+def made_as_found(pf: Pf, target: Target, found: SriovRecord) -> dict[Place, Binding]:
     """Return the VFs that do not come up as they were found, when they are made anew."""
     if pf.autoprobe is None:
         # What driver they come up with cannot be told.
@@ -53,10 +53,10 @@ def made_as_found(pf: Pf, target: Target, found: SriovRecord) -> dict[Place, For
     made = target.vfs(pf)
     native = pf.family.vf_driver if target.autoprobe else None
     former = {vf.address: found.former(vf) for vf in made}
-    if all(was == Former(None, native) for was in former.values()):
+    if all(was == Binding(native, None) for was in former.values()):
         return {}
     others = [vf.address for vf in made[target.host_vfs :]]
-    return {at: former[at] for at in others if former[at] != Former(None, None)}
+    return {at: former[at] for at in others if former[at] != Binding(None, None)}
 
 
 def kept_by_us(rule: bytes | None, entry: Remembered | None) -> int:

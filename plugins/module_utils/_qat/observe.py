@@ -19,6 +19,7 @@ from .._pci.function import (
     PciFunction,
     read_config,
 )
+from .._vfio.binding import Binding, parse_override
 from .._vfio.holders import Holder, Holders, read_holders
 from .devices import QatFamily, pf_family, vf_family
 from .services import ATTRIBUTES, ServiceState
@@ -29,8 +30,6 @@ if t.TYPE_CHECKING:
     from .._host import Host
     from .._pci.address import PciAddress, PciId
     from .._pci.config import ConfigSpace
-
-_NO_OVERRIDE = "(null)"
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,11 @@ class Vf:
     holder: Holder | None = None
     override: str | None = None
     reserved: bool = False
+
+    @property
+    def binding(self) -> Binding:
+        """Its driver, and which one alone may take it."""
+        return Binding(self.driver, self.override)
 
     def as_result(self) -> dict[str, t.Any]:
         """Return it as modules return it."""
@@ -206,7 +210,7 @@ def _read_autoprobe(host: Host, function: PciFunction) -> bool | None:
 
 def _vf(function: PciFunction, answer: str | Blocked | None, holders: Holders) -> Vf:
     family = vf_family(function)
-    override = None if isinstance(answer, Blocked) or answer in ("", _NO_OVERRIDE) else answer
+    override = None if isinstance(answer, Blocked) else parse_override(answer)
     return Vf(
         address=function.address,
         id=function.id,

@@ -16,7 +16,8 @@ from .rules import rule_path
 from .services import AUTO_RESET, CFG_SERVICES, STATE, UP, join_services, switch_word
 
 if t.TYPE_CHECKING:
-    from .target import Former, Target
+    from .._vfio.binding import Binding
+    from .target import Target
 
 _LOG = "see the kernel log for what its driver says"
 
@@ -75,7 +76,7 @@ def _vfs_after(pf: Pf, target: Target) -> tuple[Vf, ...]:
     return tuple(result)
 
 
-def _given_back(vf: Vf, native: str | None, former: Former) -> Vf:
+def _given_back(vf: Vf, native: str | None, former: Binding) -> Vf:
     holder = vf.holder if former.driver == vf.driver else _domain(vf)
     if holder is None and uses_it_itself(former.driver):
         holder = Holder("driver", str(former.driver))

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 from .._errors import HostError
 from .._undo import UNDO_PATH, UndoEntry
+from .._vfio.binding import Binding
 from .rules import SriovRule
-from .target import Former
 
 if t.TYPE_CHECKING:
     from .._undo import UndoRecord
@@ -124,9 +124,9 @@ class SriovRecord:
             vfs_changed=made.vfs_changed or self.vfs_changed,
         )
 
-    def former(self, vf: Vf) -> Former:
+    def former(self, vf: Vf) -> Binding:
         """Return what a VF had."""
-        return Former(self.overrides.get(str(vf.address)), self.drivers.get(str(vf.address)))
+        return Binding(self.drivers.get(str(vf.address)), self.overrides.get(str(vf.address)))
 
     def without_vfs(self) -> SriovRecord:
         """Return it without what it tells of single VFs."""

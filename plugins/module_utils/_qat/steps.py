@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import errno
 import typing as t
+from dataclasses import replace
+from itertools import chain
 
-from .._pci.function import AUTOPROBE, COUNT, DEVICES, DRIVERS, OVERRIDE, PROBE
+from .._pci.function import AUTOPROBE, COUNT, DRIVERS
 from .._plan import AttributeWrite, Change, Command, FileChange, Marker
-from .observe import Vf
+from .._vfio.binding import Binding, give_back
 from .rules import marker_path, rule_path
 from .services import AUTO_RESET, CFG_SERVICES, DOWN, STATE, UP, join_services, switch_word
 
 if t.TYPE_CHECKING:
-    from .observe import Pf
-    from .target import Former, Target
+    from .observe import Pf, Vf
+    from .target import Target
 
 # Making 125 VFs was seen to take 65 s (sriov-network-operator #1015).
 _WRITE_SECONDS, _WRITE_SECONDS_PER_VF = 30.0, 1.0
@@ -31,7 +33,6 @@ _SETTLE = Command(
     seconds=200,
     hint="udev is busy with some device: see its log (journalctl -u systemd-udevd), then run again",
 )
-_CLEAR = "\n"
 
 _IN_USE = (
     "something uses the PF itself: the kernel's own crypto users count (dm-crypt, IPsec, TLS), "
@@ -168,9 +169,12 @@ def _as_before(pf: Pf) -> tuple[AttributeWrite, ...]:
     """Make the VFs that there were, with those that the host keeps on their driver."""
     if not pf.num_vfs:
         return ()
-    anew = [Vf(vf.address, vf.id) for vf in pf.vfs if vf.reserved]
-    kept = [write for vf in anew for write in _keep(vf, str(pf.family.vf_driver))]
-    return (_make_vfs(pf, pf.num_vfs), *kept)
+    native, anew = pf.family.vf_driver, Binding(None, None)
+    # With autoprobe they come up on their driver, and a bind would be refused.
+    kept = Binding(native, native, chosen=pf.autoprobe is not False)
+    reserved = [vf.address for vf in pf.vfs if vf.reserved and vf.address is not None]
+    moves = [give_back(address, anew, kept) for address in reserved]
+    return (_make_vfs(pf, pf.num_vfs), *chain.from_iterable(moves))
 
 
 def _write_state(pf: Pf, state: str, rescue: tuple[AttributeWrite, ...] = ()) -> AttributeWrite:
@@ -195,68 +199,30 @@ def _write_auto_reset(pf: Pf, target: Target) -> AttributeWrite:
 def _keep_vfs(pf: Pf, target: Target) -> list[Change]:
     """Put the first VFs on their native driver, and give back those that were kept before."""
     vfs, native = target.vfs(pf), pf.family.vf_driver
+    kept = {vf.address: Binding(native, native) for vf in vfs[: target.host_vfs]}
+    wanted = {**target.given_back, **kept}
     result: list[AttributeWrite] = []
-    for vf in vfs[: target.host_vfs]:
-        result += _keep(vf, str(native))
     for vf in vfs:
-        if vf.address in target.given_back:
-            result += _give_back(vf, target.given_back[vf.address])
-    bound = {write.after for write in result if write.path == PROBE}
+        if vf.address is not None and vf.address in wanted:
+            after = wanted[vf.address]
+            chosen = after.driver == native and _comes_by_itself(pf, target, vf)
+            result += give_back(vf.address, vf.binding, replace(after, chosen=chosen))
+    bound = {write.after for write in result if write.name == "driver"}
     if native in bound and not pf.vf_driver_known:
         return [Command(("modprobe", str(pf.family.vf_module))), *result]
     return [*result]
 
 
-def _keep(vf: Vf, native: str) -> list[AttributeWrite]:
-    result: list[AttributeWrite] = []
-    if not vf.reserved:
-        result.append(_override(vf, native))
-    if vf.driver not in (None, native):
-        result.append(_unbind(vf))
-    if vf.driver != native:
-        result.append(_bind(vf, PROBE, str(vf.address), native))
-    return result
+def _comes_by_itself(pf: Pf, target: Target, vf: Vf) -> bool:
+    """Tell whether a VF is on its native driver before we write: a bind would be refused then.
 
-
-def _give_back(vf: Vf, former: Former) -> list[AttributeWrite]:
-    """Bring back the driver that a VF had, by an override where it has to be, and its override."""
-    binds = former.driver is not None and former.driver != vf.driver
-    first = former.driver if binds else former.override
-    result: list[AttributeWrite] = []
-    if first != vf.override:
-        result.append(_override(vf, first))
-    if vf.driver not in (None, former.driver):
-        result.append(_unbind(vf))
-    if binds:
-        result.append(_bind(vf, PROBE, str(vf.address), str(former.driver)))
-    if former.override != first:
-        result.append(_override(vf, former.override))
-    return result
-
-
-def _override(vf: Vf, driver: str | None) -> AttributeWrite:
-    return AttributeWrite(
-        device=str(vf.address),
-        path=f"{DEVICES}/{vf.address}/{OVERRIDE}",
-        value=driver or _CLEAR,
-        before=vf.override or "",
-        after=driver or "",
-    )
-
-
-def _unbind(vf: Vf) -> AttributeWrite:
-    return _bind(vf, f"{DEVICES}/{vf.address}/driver/unbind", str(vf.address), "")
-
-
-def _bind(vf: Vf, path: str, value: str, driver: str) -> AttributeWrite:
-    return AttributeWrite(
-        device=str(vf.address),
-        path=path,
-        value=value,
-        before=vf.driver or "",
-        after=driver,
-        label="driver",
-    )
+    The kernel puts it there as it makes the VF, or as the driver is loaded.
+    """
+    if vf.driver is not None or (pf.vf_driver_known and not target.remakes(pf)):
+        return False
+    on = pf.autoprobe if target.autoprobe is None else target.autoprobe
+    probes = on is not False and not target.makes_vfs_quietly(pf)
+    return probes or vf.override == pf.family.vf_driver
 
 
 def _write(

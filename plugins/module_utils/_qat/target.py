@@ -11,17 +11,10 @@ from dataclasses import dataclass, field, replace
 
 if t.TYPE_CHECKING:
     from .._pci.address import PciAddress
+    from .._vfio.binding import Binding
     from .observe import Pf, Vf
 
     Place = t.Optional[PciAddress]
-
-
-@dataclass(frozen=True)
-class Former:
-    """What a VF had before a task of ours, and gets again."""
-
-    override: str | None
-    driver: str | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class Target:
     auto_reset: bool | None
     autoprobe: bool | None
     rule: bytes | None
-    given_back: dict[Place, Former] = field(default_factory=dict)
+    given_back: dict[Place, Binding] = field(default_factory=dict)
 
     @property
     def coerced(self) -> bool:

@@ -30,10 +30,10 @@ _BIND_HINTS = {
     errno.EINVAL: "the driver refuses the function; for vfio-pci its denylist, or a missing IOMMU "
     "group, is the usual cause: see the kernel log",
     errno.ENODEV: "the driver is not for this function, or something that it needs is not there: "
-    "see the kernel log; option driver names another",
+    "see the kernel log; for vfio_passthrough, option driver names another",
     errno.EBUSY: "another function of its IOMMU group is in the hands of a guest, or it still has "
     "VFs: see the kernel log",
-    errno.ENOENT: "the driver is not loaded, or the function is gone",
+    errno.ENOENT: "the driver is not loaded (load its module, run again), or the function is gone",
     0: "see the kernel log for what the driver says",
 }
 
@@ -58,11 +58,11 @@ def parse_override(text: str | None) -> str | None:
 
 def take(address: PciAddress, now: Binding, driver: str) -> list[AttributeWrite]:
     """Return the writes that put a function on a driver; what fails is taken back."""
-    return _move(address, now, driver, driver)
+    return give_back(address, now, Binding(driver, driver))
 
 
 def give_back(address: PciAddress, now: Binding, former: Binding) -> list[AttributeWrite]:
-    """Return the writes that bring a binding back.
+    """Return the writes that bring about a binding, which is one from before as a rule.
 
     An override holds the former driver meanwhile: a VF that was made with autoprobe off takes no
     other way.

@@ -161,7 +161,7 @@ def test_a_tree_with_services_and_vfs_of_the_host(
     result = run_module("qat_sriov", {"devices": ["c62x"], "host_vfs": 1})
     assert result["pending_commands"] == [["modprobe", C62X.vf_module]]
     assert result["pending_writes"][-1] == {
-        "path": "/sys/bus/pci/drivers_probe",
+        "path": f"/sys/bus/pci/drivers/{C62X.vf_driver}/bind",
         "value": "0000:01:01.0",
     }
     assert result["devices"][0]["vfs"][0]["reserved"]

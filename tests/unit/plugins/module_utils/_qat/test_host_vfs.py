@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import typing as t
 from dataclasses import replace
 
@@ -52,6 +54,10 @@ def unbind(vf: str) -> str:
     return f"/sys/bus/pci/devices/{vf}/driver/unbind"
 
 
+def bind(driver: str) -> str:
+    return f"/sys/bus/pci/drivers/{driver}/bind"
+
+
 def keeps(machine: Machine, *vfs: str) -> bool:
     """Tell whether these VFs, and no others, are on their native driver and stay so."""
     found = [vf for vf in machine.vfs() if machine.driver(vf) == machine.override(vf) == NATIVE]
@@ -85,9 +91,9 @@ def test_the_first_vfs_are_kept(c62x: Machine, running: RunningHost, *, prompt: 
     assert running.written == [
         (COUNT, "16"),
         (override(FIRST), NATIVE),
-        (PROBE, FIRST),
+        (bind(NATIVE), FIRST),
         (override(SECOND), NATIVE),
-        (PROBE, SECOND),
+        (bind(NATIVE), SECOND),
     ]
     assert running.commands == [LOAD]
     holder = {"kind": "driver", "name": NATIVE, "pid": None}
@@ -102,7 +108,7 @@ def test_the_first_vfs_are_kept(c62x: Machine, running: RunningHost, *, prompt: 
 def test_a_driver_that_is_loaded_is_not_loaded_again(made: Machine, running: RunningHost) -> None:
     check_then_perform(made, running, host_vfs=1)
     assert running.commands == []
-    assert running.written == [(override(FIRST), NATIVE), (PROBE, FIRST)]
+    assert running.written == [(override(FIRST), NATIVE), (bind(NATIVE), FIRST)]
 
 
 def test_the_command_is_left_pending_below_another_root(c62x: Machine) -> None:
@@ -119,7 +125,7 @@ def test_one_more(made: Machine, running: RunningHost) -> None:
     perform(running, host_vfs=1)
     done = len(running.written)
     check_then_perform(made, running, host_vfs=2)
-    assert running.written[done:] == [(override(SECOND), NATIVE), (PROBE, SECOND)]
+    assert running.written[done:] == [(override(SECOND), NATIVE), (bind(NATIVE), SECOND)]
 
 
 def test_with_autoprobe_others_get_the_driver_too(c62x: Machine, running: RunningHost) -> None:
@@ -141,7 +147,7 @@ def test_a_vf_that_nobody_holds_is_moved(made: Machine, running: RunningHost) ->
     assert running.written == [
         (override(FIRST), NATIVE),
         (unbind(FIRST), FIRST),
-        (PROBE, FIRST),
+        (bind(NATIVE), FIRST),
     ]
     before, after = (result["diff"][0][side].splitlines() for side in ("before", "after"))
     assert before == [f"{FIRST} driver: vfio-pci", f"{FIRST} driver_override: vfio-pci"]
@@ -153,8 +159,29 @@ def test_a_kept_vf_that_lost_its_driver_gets_it_again(made: Machine, running: Ru
     made.play(unbind(FIRST), FIRST)
     done = len(running.written)
     check_then_perform(made, running, host_vfs=1)
-    assert running.written[done:] == [(PROBE, FIRST)]
+    assert running.written[done:] == [(bind(NATIVE), FIRST)]
     assert keeps(made, FIRST)
+
+
+@pytest.mark.parametrize("autoprobe", [False, True])
+def test_a_vf_that_its_driver_takes_when_it_is_loaded(
+    c62x: Machine, running: RunningHost, *, autoprobe: bool
+) -> None:
+    c62x.make_vfs(PF, 16)
+    c62x.play(AUTOPROBE, f"{autoprobe:d}")
+    if not autoprobe:
+        c62x.play(override(FIRST), NATIVE)
+    perform(running, host_vfs=1, autoprobe=autoprobe)
+    assert running.commands == [LOAD]
+    # A bind would be refused: it has the driver by then.
+    assert running.written == [*([(override(FIRST), NATIVE)] * autoprobe), (PROBE, FIRST)]
+    assert keeps(c62x, FIRST)
+
+
+def test_a_vf_is_bound_with_autoprobe_too(made: Machine, running: RunningHost) -> None:
+    made.play(AUTOPROBE, "1")
+    check_then_perform(made, running, host_vfs=1, autoprobe=True)
+    assert running.written == [(override(FIRST), NATIVE), (bind(NATIVE), FIRST)]
 
 
 def test_kept_vfs_are_kept_again_when_all_are_made_anew(
@@ -246,7 +273,7 @@ def test_a_former_override_comes_back_with_its_driver(
     assert running.written[done:][-3:] == [
         (override(SECOND), GUESTS),
         (unbind(SECOND), SECOND),
-        (PROBE, SECOND),
+        (bind(GUESTS), SECOND),
     ]
     there = [(made.override(vf), made.driver(vf)) for vf in made.vfs()[1:3]]
     assert there == [(GUESTS, GUESTS)] * 2
@@ -394,7 +421,7 @@ def test_not_persistent(c62x: Machine, running: RunningHost) -> None:
 
 
 def test_a_driver_that_does_not_take_the_vf(made: Machine, running: RunningHost) -> None:
-    running.deaf.add(PROBE)
+    running.deaf.add(bind(NATIVE))
     with pytest.raises(NotTakenError) as caught:
         perform(running, host_vfs=1)
     assert str(caught.value) == (
@@ -402,6 +429,39 @@ def test_a_driver_that_does_not_take_the_vf(made: Machine, running: RunningHost)
         "see the kernel log for what its driver says"
     )
     assert made.driver(FIRST) is None
+
+
+def test_a_driver_that_refuses_the_vf(made: Machine, running: RunningHost) -> None:
+    made.play(override(FIRST), GUESTS)
+    made.bind(FIRST, GUESTS)
+    running.answers[bind(NATIVE), FIRST] = errno.EBUSY
+    message = failure(running, host_vfs=1)
+    assert f"cannot write '{FIRST}' to {bind(NATIVE)}" in message
+    assert "another function of its IOMMU group is in the hands of a guest" in message
+    assert (made.override(FIRST), made.driver(FIRST)) == (GUESTS, GUESTS)
+    assert not made.at(RULE_PATH).exists()
+
+
+def test_a_former_driver_that_is_gone(made: Machine, running: RunningHost) -> None:
+    made.add_driver(GUESTS)
+    made.play(override(FIRST), GUESTS)
+    made.play(PROBE, FIRST)
+    perform(running, host_vfs=1)
+    shutil.rmtree(made.at(f"/sys/bus/pci/drivers/{GUESTS}"))
+    assert "load its module, run again" in failure(running, host_vfs=0, force=True)
+    assert keeps(made, FIRST)
+
+
+def test_a_reserved_vf_that_its_driver_takes_is_given_back(
+    made: Machine, running: RunningHost
+) -> None:
+    made.play(AUTOPROBE, "1")
+    made.play(PROBE, FIRST)
+    perform(running, host_vfs=1)
+    made.play(unbind(FIRST), FIRST)
+    shutil.rmtree(made.at(f"/sys/bus/pci/drivers/{NATIVE}"))
+    perform(running, state="absent", force=True)
+    assert (made.override(FIRST), made.driver(FIRST)) == ("(null)", NATIVE)
 
 
 def test_a_vf_that_is_not_given_back(made: Machine, running: RunningHost) -> None:
