@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciId
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import GEN4, PF
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
@@ -24,6 +24,26 @@ GPU_ID, AUDIO_ID = PciId(0x10DE, 0x2204), PciId(0x10DE, 0x1AEF)
 NIC, NIC_ID = "0000:41:00.0", PciId(0x8086, 0x1521)
 DISK, DISK_ID = "0000:42:00.0", PciId(0x144D, 0xA808)
 BRIDGE, BRIDGE_ID = "0000:64:00.0", PciId(0x8086, 0x2030)
+VFIO = "vfio-pci"
+VARIANT = "qat_vfio_pci"
+BIND = f"/sys/bus/pci/drivers/{VFIO}/bind"
+TOOLS = {
+    "update-initramfs": (
+        ("update-initramfs", "-u", "-k", "all"),
+        "/etc/initramfs-tools/hooks/hwaccel-vfio",
+        "force_load vfio_pci\n",
+    ),
+    "dracut": (
+        ("dracut", "--force", "--regenerate-all"),
+        "/etc/dracut.conf.d/hwaccel-vfio.conf",
+        'force_drivers+=" vfio_pci "\n',
+    ),
+    "mkinitcpio": (
+        ("mkinitcpio", "-P"),
+        "/etc/mkinitcpio.conf.d/hwaccel-vfio.conf",
+        "MODULES+=(vfio_pci)\n",
+    ),
+}
 _OWN_FOLDERS = ("etc", "var", "usr", "lib", "run")
 
 
@@ -172,3 +192,24 @@ def add_disk(machine: Machine, *, mounted: bool = False) -> None:
     machine.add_node("block", "nvme0n1", DISK, dev="259:0")
     line = "25 1 259:0 / /srv rw - ext4 /dev/nvme0n1 rw\n" if mounted else ""
     machine.write("proc/self/mountinfo", line)
+
+
+def add_tool(machine: Machine, tool: str) -> None:
+    """Install what makes an initramfs."""
+    machine.write(f"usr/bin/{tool}", "")
+    machine.at(TOOLS[tool][1]).parent.mkdir(parents=True)
+    if tool == "update-initramfs":
+        machine.write("usr/share/initramfs-tools/hook-functions", "")
+
+
+def add_variant(machine: Machine) -> None:
+    """Have the variant of QAT VFs on disk."""
+    machine.add_module(VARIANT)
+    machine.add_alias("vfio_pci", GEN4.vf_id, VARIANT)
+
+
+def move_to_group(machine: Machine, address: str, number: int) -> None:
+    """Have a function in the IOMMU group of others."""
+    device = machine.at(machine.device(address)).relative_to(machine.root)
+    (machine.root / device / "iommu_group").unlink()
+    machine.link(f"{device}/iommu_group", f"sys/kernel/iommu_groups/{number}")

@@ -7,14 +7,11 @@
 from __future__ import annotations
 
 import errno
-import json
-import shutil
 import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules import (
-    EARLY_RULES,
     MODULES,
     OPTIONS,
     RULES,
@@ -22,20 +19,26 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules impo
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, GEN4, OTHER, PF
 from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import (
     AUDIO,
+    BIND,
     BRIDGE,
     DISK,
     GPU,
     GPU_ID,
     MODULE,
     NIC,
+    VARIANT,
+    VFIO,
     Tasks,
     add_disk,
     add_gpu,
     add_host,
     add_nic,
+    add_tool,
+    add_variant,
     add_vfs,
     bindings,
     drivers,
+    move_to_group,
     standing,
 )
 
@@ -43,282 +46,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
 
-VFIO = "vfio-pci"
-VARIANT = "qat_vfio_pci"
-BIND = f"/sys/bus/pci/drivers/{VFIO}/bind"
-
 
 @pytest.fixture
 def tasks(machine: Machine, running: RunningHost, run_module: ModuleRunner) -> Tasks:
     add_host(machine)
     return Tasks(machine, running, run_module)
-
-
-def entry(machine: Machine, address: str) -> dict[str, t.Any]:
-    """Return what the undo record has of a function."""
-    document = json.loads(machine.read(UNDO_PATH))
-    return t.cast("dict[str, t.Any]", document["modules"][MODULE][address])
-
-
-# -- there and back --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("loaded", [False, True])
-@pytest.mark.parametrize(("native", "autoprobe"), [(False, False), (True, False), (True, True)])
-def test_eight_vfs_and_back(
-    machine: Machine, tasks: Tasks, *, loaded: bool, native: bool, autoprobe: bool
-) -> None:
-    machine.add_vfio(loaded=loaded)
-    vfs = add_vfs(machine, native=native, autoprobe=autoprobe)
-    files, bound = standing(machine), bindings(machine)
-    result = tasks("4xxx", force=native)
-    assert [device["address"] for device in result["devices"]] == vfs
-    assert drivers(result) == [VFIO] * 8
-    before = GEN4.vf_driver if native else None
-    assert [device["driver_before"] for device in result["devices"]] == [before] * 8
-    assert (result["warnings"], result["reboot_required"]) == ([], False)
-    assert [machine.override(vf) for vf in vfs] == [VFIO] * 8
-    result = tasks("4xxx", state="absent")
-    assert (drivers(result), result["warnings"]) == ([before] * 8, [])
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-@pytest.mark.parametrize("modules_first", [False, True])
-@pytest.mark.parametrize("on_disk", [False, True])
-def test_bound_again_at_boot(
-    machine: Machine, tasks: Tasks, *, modules_first: bool, on_disk: bool
-) -> None:
-    machine.add_vfio()
-    add_gpu(machine)
-    add_nic(machine)
-    tasks(GPU, siblings="bind", force=True)
-    tasks(NIC)
-    assert bindings(machine)[NIC] == (VFIO, VFIO)
-    machine.kernel.modules_first = modules_first
-    if not on_disk:
-        # As with drivers that are built in, or in the initramfs: they are there before udev.
-        machine.write(f"{machine.modules}/modules.dep", "kernel/vfio-pci.ko:\n")
-        machine.add_driver("nouveau", "nouveau")
-    machine.kernel.boot()
-    bound = bindings(machine)
-    assert [bound[each] for each in (GPU, AUDIO, NIC)] == [(VFIO, VFIO)] * 3
-    assert bound[BRIDGE] == ("pcieport", "(null)")
-    for state in ({}, {"state": "absent"}):
-        changed = tasks(GPU, NIC, siblings="bind", **state)["changed"]
-        assert changed == bool(state)
-    machine.kernel.boot()
-    bound = bindings(machine)
-    assert bound[GPU] == ("nouveau", "(null)")
-    assert bound[NIC] == ("igb", "(null)")
-
-
-def test_the_vfs_of_a_boot(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    vfs = add_vfs(machine, native=True, autoprobe=True)
-    tasks("gen4", force=True)
-    machine.kernel.boot()
-    assert machine.vfs() == []
-    machine.play(f"/sys/bus/pci/devices/{PF}/sriov_numvfs", "8")
-    machine.kernel.settle()
-    assert machine.vfs() == vfs
-    assert [bindings(machine)[vf] for vf in vfs] == [(VFIO, VFIO)] * 8
-    assert not tasks("gen4")["changed"]
-
-
-def test_another_device_at_the_address_at_boot(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    tasks(NIC)
-    machine.write(f"{machine.device(NIC)}/device", "0x1533\n")
-    machine.kernel.boot()
-    assert bindings(machine)[NIC] == ("igb", "(null)")
-
-
-def test_absent_twice_and_again(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    files = standing(machine)
-    for _round in range(2):
-        assert tasks(NIC)["changed"]
-        assert tasks(NIC, state="absent")["changed"]
-        assert standing(machine) == files
-
-
-def test_one_of_several(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    vfs = add_vfs(machine)
-    add_nic(machine)
-    tasks("4xxx")
-    tasks(NIC)
-    tasks(vfs[0], vfs[3], state="absent")
-    rules = machine.read(RULES)
-    assert [vf for vf in vfs if vf in rules] == [*vfs[1:3], *vfs[4:]]
-    assert NIC in rules
-    left = [machine.driver(vf) for vf in vfs]
-    assert left == [None, VFIO, VFIO, None, VFIO, VFIO, VFIO, VFIO]
-    tasks("4xxx", state="absent")
-    assert NIC in machine.read(RULES)
-    assert "vfio_pci" in machine.read(MODULES)
-    tasks(NIC, state="absent")
-    assert not machine.at(RULES).exists()
-    assert not machine.at(MODULES).exists()
-
-
-def test_rules_of_others_stay(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    for path, text in (
-        ("etc/udev/rules.d/99-mine.rules", f'KERNEL=="{NIC}", TAG+="mine"\n'),
-        ("etc/modprobe.d/mine.conf", "options vfio-pci ids=1234:5678\n"),
-        ("etc/modules-load.d/mine.conf", "vfio-pci\n"),
-    ):
-        machine.write(path, text)
-    machine.at("etc/udev/rules.d/99-mine.rules").write_text("# mine\n")
-    files = standing(machine)
-    tasks(NIC)
-    assert {**standing(machine), **files} == standing(machine)
-    tasks(NIC, state="absent")
-    assert standing(machine) == files
-
-
-def test_persistent_false_removes_ours(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    vfs = add_vfs(machine)
-    tasks("4xxx", NIC)
-    tasks(NIC, persistent=False)
-    assert NIC not in machine.read(RULES)
-    assert vfs[0] in machine.read(RULES)
-    assert machine.driver(NIC) == VFIO
-    tasks("4xxx", persistent=False)
-    assert not machine.at(RULES).exists()
-    tasks("4xxx", NIC, state="absent")
-    assert bindings(machine)[NIC] == ("igb", "(null)")
-
-
-@pytest.mark.parametrize("number", [0, 8])
-def test_a_whole_card_at_boot(machine: Machine, tasks: Tasks, number: int) -> None:
-    machine.add_vfio()
-    add_vfs(machine, number=number)
-    machine.write("sys/module/qat_4xxx/refcnt", "0\n")
-    tasks(PF)
-    # The driver of a PF may be in the initramfs, and first.
-    machine.bind(PF, "4xxx")
-    machine.kernel.boot()
-    assert bindings(machine) == {PF: (VFIO, VFIO)}
-
-
-def test_a_disk_at_boot(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_disk(machine)
-    assert "a driver in the initramfs may take it" in str(tasks(DISK)["warnings"])
-    machine.kernel.boot()
-    assert bindings(machine)[DISK] == (VFIO, VFIO)
-
-
-def test_udev_is_triggered_again(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    bound = bindings(machine)
-    tasks(NIC)
-    taken = bindings(machine)
-    machine.open(f"/dev/vfio/{machine.group(NIC)}")
-    machine.kernel.trigger()
-    assert bindings(machine) == taken
-    shutil.rmtree(machine.at("proc/4242"))
-    tasks(NIC, state="absent")
-    machine.kernel.trigger()
-    assert bindings(machine) == bound
-
-
-def test_a_domain_above_ffff(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine, address="10000:e1:00.0")
-    files, bound = standing(machine), bindings(machine)
-    tasks("10000:e1:00.0")
-    machine.kernel.boot()
-    assert bindings(machine)["10000:e1:00.0"] == (VFIO, VFIO)
-    tasks("10000:e1:00.0", state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def test_given_back_by_hand(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    files, bound = standing(machine), bindings(machine)
-    tasks(NIC)
-    machine.play(f"/sys/bus/pci/devices/{NIC}/driver_override", "")
-    machine.play(f"/sys/bus/pci/devices/{NIC}/driver/unbind", NIC)
-    machine.play("/sys/bus/pci/drivers_probe", NIC)
-    assert bindings(machine) == bound
-    tasks(NIC, state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def test_absent_when_the_iommu_is_off_again(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    files, bound = standing(machine), bindings(machine)
-    tasks(NIC)
-    shutil.rmtree(machine.at("sys/class/iommu"))
-    tasks(NIC, state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-# -- without a record ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("override", [False, True])
-def test_absent_without_a_record(machine: Machine, tasks: Tasks, *, override: bool) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    machine.bind(NIC, VFIO)
-    if override:
-        machine.play(f"/sys/bus/pci/devices/{NIC}/driver_override", VFIO)
-    result = tasks(NIC, state="absent")
-    assert bindings(machine)[NIC] == ("igb", "(null)")
-    assert f"{NIC}: no record of what it had before" in str(result["warnings"])
-
-
-def test_absent_with_a_lost_record(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    files = standing(machine)
-    tasks(NIC)
-    machine.at(UNDO_PATH).unlink()
-    assert NIC in str(tasks(NIC, state="absent")["warnings"])
-    assert standing(machine) == files
-    assert bindings(machine)[NIC] == ("igb", "(null)")
-
-
-def test_absent_leaves_what_nobody_took(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine, routes=True)
-    result = tasks(NIC, state="absent")
-    assert (result["changed"], result["warnings"]) == (False, [])
-
-
-@pytest.mark.parametrize("override", [VFIO, "(null)"])
-def test_an_operators_own_binding_stays(machine: Machine, tasks: Tasks, override: str) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    if override == VFIO:
-        machine.play(f"/sys/bus/pci/devices/{NIC}/driver_override", VFIO)
-    machine.bind(NIC, VFIO)
-    tasks(NIC)
-    assert entry(machine, NIC)["found"]["driver"] == VFIO
-    tasks(NIC, state="absent")
-    assert bindings(machine)[NIC] == (VFIO, override)
-    assert not machine.at(RULES).exists()
-
-
-def test_driverctl_is_told(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    machine.write(f"etc/driverctl.d/pci-{NIC}", "vfio-pci\n")
-    result = tasks(NIC)
-    assert f"{NIC}: driverctl has an override of it (vfio-pci)" in str(result["warnings"])
-    assert f"driverctl unset-override {NIC}" in str(result["warnings"])
 
 
 # -- the denylist ----------------------------------------------------------------------------
@@ -407,6 +139,13 @@ def test_the_denylist_not_persistent_in_use(machine: Machine, tasks: Tasks) -> N
     assert "option persistent" in message
 
 
+def test_a_failure_tells_that_the_denylist_was_turned_off(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    vfs = add_vfs(machine, "c62x", 16)
+    tasks.running.answers[BIND, vfs[0]] = errno.EIO
+    assert "disable_denylist" in tasks.failure("c62x", allow_denylisted=True)["msg"]
+
+
 @pytest.mark.parametrize("parameter", ["Y", None])
 def test_no_denylist_here(machine: Machine, tasks: Tasks, parameter: str | None) -> None:
     machine.add_vfio(parameter=parameter)
@@ -470,66 +209,6 @@ def test_two_functions_in_one_group(machine: Machine, tasks: Tasks, *, force: bo
     assert BRIDGE not in message
 
 
-def test_siblings_are_bound_and_given_back(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine)
-    files, bound = standing(machine), bindings(machine)
-    result = tasks(GPU, siblings="bind")
-    assert [(each["address"], each["sibling"]) for each in result["devices"]] == [
-        (GPU, False),
-        (AUDIO, True),
-    ]
-    assert drivers(result) == [VFIO, VFIO]
-    assert result["devices"][0]["group_members"] == [BRIDGE, GPU, AUDIO]
-    assert machine.driver(BRIDGE) == "pcieport"
-    assert AUDIO in machine.read(RULES)
-    result = tasks(GPU, state="absent")
-    assert drivers(result) == ["nouveau", "snd_hda_intel"]
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def test_a_sibling_that_is_named_later_stands_for_itself(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine)
-    files, bound = standing(machine), bindings(machine)
-    tasks(GPU, siblings="bind")
-    tasks(AUDIO)
-    tasks(GPU, state="absent")
-    assert bindings(machine)[AUDIO] == (VFIO, VFIO)
-    tasks(AUDIO, state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def test_persistent_false_of_siblings(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine)
-    bound = bindings(machine)
-    tasks(GPU, siblings="bind")
-    tasks(GPU, siblings="bind", persistent=False)
-    assert not machine.at(RULES).exists()
-    tasks(GPU, state="absent")
-    assert bindings(machine) == bound
-
-
-def test_both_named_are_both_bound(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine)
-    assert drivers(tasks(GPU, AUDIO)) == [VFIO, VFIO]
-    result = tasks(GPU, state="absent")
-    assert drivers(result) == ["nouveau"]
-    assert machine.driver(AUDIO) == VFIO
-
-
-def test_a_function_comes_back_beside_a_free_sibling(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine)
-    machine.bind(AUDIO, None)
-    tasks(GPU)
-    assert machine.driver(AUDIO) is None
-    tasks(GPU, state="absent")
-    assert bindings(machine)[GPU] == ("nouveau", "(null)")
-
-
 @pytest.mark.parametrize("siblings", ["fail", "bind"])
 @pytest.mark.parametrize("driver", [None, "pci-stub", VFIO, "qat_vfio_pci"])
 def test_siblings_that_pass(
@@ -560,9 +239,7 @@ def test_a_sibling_in_use(machine: Machine, tasks: Tasks, siblings: str) -> None
     machine.add_vfio()
     add_disk(machine, mounted=True)
     add_nic(machine)
-    nic = machine.at(machine.device(NIC)).relative_to(machine.root)
-    (machine.root / nic / "iommu_group").unlink()
-    machine.link(f"{nic}/iommu_group", "sys/kernel/iommu_groups/32")
+    move_to_group(machine, NIC, 32)
     message = tasks.refusal(NIC, siblings=siblings)
     assert DISK in message
     if siblings == "bind":
@@ -572,12 +249,19 @@ def test_a_sibling_in_use(machine: Machine, tasks: Tasks, siblings: str) -> None
 def test_a_group_with_its_own_pf(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     vfs = add_vfs(machine)
-    vf = machine.at(machine.device(vfs[0])).relative_to(machine.root)
-    (machine.root / vf / "iommu_group").unlink()
-    machine.link(f"{vf}/iommu_group", "sys/kernel/iommu_groups/1")
+    move_to_group(machine, vfs[0], 1)
     message = tasks.refusal(vfs[0])
     assert f"{PF} (8086:4940) on driver 4xxx, its own PF, which cannot go along" in message
     assert "ACS" in message
+
+
+def test_its_own_pf_is_no_sibling_to_bind(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    vfs = add_vfs(machine)
+    move_to_group(machine, vfs[0], 1)
+    machine.write("sys/module/qat_4xxx/refcnt", "0\n")
+    message = tasks.refusal(vfs[0], siblings="bind", force=True)
+    assert f"{PF} (8086:4940) on driver 4xxx, its own PF, which cannot go along" in message
 
 
 def test_a_bridge(machine: Machine, tasks: Tasks) -> None:
@@ -687,6 +371,13 @@ def test_a_pf_with_free_vfs(
     assert bindings(machine) == {PF: ("4xxx", "(null)")}
 
 
+def test_a_pf_together_with_its_vfs(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_vfs(machine)
+    machine.write("sys/module/qat_4xxx/refcnt", "0\n")
+    assert PF in tasks.refusal("4xxx", PF, force=True)
+
+
 # -- what the host uses ----------------------------------------------------------------------
 
 
@@ -747,93 +438,7 @@ def test_a_boot_display(machine: Machine, tasks: Tasks) -> None:
     assert "a driver in the initramfs may take it" in str(result["warnings"])
 
 
-TOOLS = {
-    "update-initramfs": (
-        ("update-initramfs", "-u", "-k", "all"),
-        "/etc/initramfs-tools/hooks/hwaccel-vfio",
-        "force_load vfio_pci\n",
-    ),
-    "dracut": (
-        ("dracut", "--force", "--regenerate-all"),
-        "/etc/dracut.conf.d/hwaccel-vfio.conf",
-        'force_drivers+=" vfio_pci "\n',
-    ),
-    "mkinitcpio": (
-        ("mkinitcpio", "-P"),
-        "/etc/mkinitcpio.conf.d/hwaccel-vfio.conf",
-        "MODULES+=(vfio_pci)\n",
-    ),
-}
-
-
-def add_tool(machine: Machine, tool: str) -> None:
-    """Install what makes an initramfs."""
-    machine.write(f"usr/bin/{tool}", "")
-    machine.at(TOOLS[tool][1]).parent.mkdir(parents=True)
-    if tool == "update-initramfs":
-        machine.write("usr/share/initramfs-tools/hook-functions", "")
-
-
-@pytest.mark.parametrize("tool", list(TOOLS))
-def test_the_initramfs(machine: Machine, tasks: Tasks, tool: str) -> None:
-    machine.add_vfio()
-    add_gpu(machine, boot=True)
-    add_tool(machine, tool)
-    command, path, line = TOOLS[tool]
-    files, bound = standing(machine), bindings(machine)
-    result = tasks(GPU, siblings="bind", force=True)
-    assert (drivers(result), result["warnings"]) == ([VFIO, VFIO], [])
-    assert line in machine.read(path)
-    assert EARLY_RULES in machine.read(path)
-    assert GPU in machine.read(EARLY_RULES)
-    assert AUDIO in machine.read(RULES)
-    assert bool(machine.at(path).stat().st_mode & 0o100) == (tool == "update-initramfs")
-    assert tasks.running.commands.count(command) == 1
-    machine.kernel.boot()
-    assert [machine.driver(each) for each in (GPU, AUDIO)] == [VFIO, VFIO]
-    tasks(GPU, state="absent")
-    assert tasks.running.commands.count(command) == 2
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def test_the_initramfs_is_left_alone_by_others(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine, boot=True)
-    add_nic(machine)
-    add_tool(machine, "dracut")
-    tasks(GPU, siblings="bind", force=True)
-    tasks(NIC)
-    tasks(NIC, state="absent")
-    assert GPU in machine.read(EARLY_RULES)
-    assert machine.at(TOOLS["dracut"][1]).exists()
-    assert tasks.running.commands.count(TOOLS["dracut"][0]) == 1
-
-
-def test_an_initramfs_that_cannot_be_made(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_gpu(machine, boot=True)
-    add_tool(machine, "dracut")
-    tasks.running.failing.add("dracut")
-    files = standing(machine)
-    result = tasks.failure(GPU, siblings="bind", force=True)
-    assert "dracut --force --regenerate-all failed" in result["msg"]
-    assert f"{GPU} driver" in result["msg"]
-    after = standing(machine)
-    assert after.pop(UNDO_PATH[1:]) is not None
-    assert after == files
-    tasks.running.failing.clear()
-    tasks(GPU, siblings="bind", force=True)
-    tasks(GPU, state="absent")
-    assert standing(machine) == files
-
-
 # -- drivers ---------------------------------------------------------------------------------
-
-
-def add_variant(machine: Machine) -> None:
-    """Have the variant of QAT VFs on disk."""
-    machine.add_module(VARIANT)
-    machine.add_alias("vfio_pci", GEN4.vf_id, VARIANT)
 
 
 @pytest.mark.parametrize("driver", ["auto", VARIANT, "qat-vfio-pci"])
@@ -871,6 +476,15 @@ def test_another_driver_of_vfio(machine: Machine, tasks: Tasks) -> None:
     assert {bound for bound in bindings(machine).values() if bound[0] is None} == {(None, "(null)")}
 
 
+def test_auto_leaves_a_held_vf_its_driver(machine: Machine, tasks: Tasks) -> None:
+    machine.add_vfio()
+    add_variant(machine)
+    vfs = add_vfs(machine, number=16, out_of_tree=False)
+    tasks("gen4", driver=VFIO)
+    machine.hold(vfs[0], pid=7)
+    assert drivers(tasks("gen4")) == [VFIO] + [VARIANT] * 15
+
+
 def test_absent_after_changes_of_the_driver(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     add_variant(machine)
@@ -895,95 +509,7 @@ def test_drivers_that_give_nothing_to_guests(machine: Machine, tasks: Tasks, dri
     assert f"option driver: {driver!r} is not accepted" in tasks.refusal(NIC, driver=driver)
 
 
-def test_a_native_driver_that_is_not_loaded(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    add_nic(machine)
-    tasks(NIC)
-    machine.kernel.boot()
-    machine.remove_driver("igb", "igb")
-    assert drivers(tasks(NIC, state="absent")) == ["igb"]
-    assert any(command[:1] == ("modprobe",) for command in tasks.running.commands)
-
-
 # -- failures --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("native", [False, True])
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENODEV, errno.EBUSY, errno.EIO])
-def test_a_bind_that_is_refused_half_way(
-    machine: Machine, tasks: Tasks, number: int, *, native: bool
-) -> None:
-    machine.add_vfio()
-    vfs = add_vfs(machine, native=native, autoprobe=native)
-    files, bound = standing(machine), bindings(machine)
-    tasks.running.answers[BIND, vfs[4]] = number
-    result = tasks.failure("4xxx", force=True)
-    assert f"cannot write '{vfs[4]}' to {BIND}" in result["msg"]
-    assert errno.errorcode[number] in result["msg"]
-    assert f"Already done and left as it is: {vfs[0]} driver_override=vfio-pci" in result["msg"]
-    now = bindings(machine)
-    assert [now[vf] for vf in vfs[:4]] == [(VFIO, VFIO)] * 4
-    assert [now[vf] for vf in vfs[4:]] == [bound[vf] for vf in vfs[4:]]
-    assert drivers(result) == [VFIO] * 4 + [bound[vf][0] for vf in vfs[4:]]
-    after = standing(machine)
-    assert after.pop(UNDO_PATH[1:]) is not None
-    assert after == files
-    # Both ways go on from there.
-    tasks.running.answers.clear()
-    tasks("4xxx", force=True)
-    tasks("4xxx", state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def test_given_back_after_a_failure(machine: Machine, tasks: Tasks) -> None:
-    machine.add_vfio()
-    vfs = add_vfs(machine, native=True)
-    files, bound = standing(machine), bindings(machine)
-    tasks.running.answers[BIND, vfs[4]] = errno.EINVAL
-    tasks.failure("4xxx", force=True)
-    tasks("4xxx", state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-@pytest.mark.parametrize("at", range(1, 17))
-def test_a_run_that_was_killed(machine: Machine, tasks: Tasks, at: int) -> None:
-    machine.add_vfio()
-    add_vfs(machine, number=2, native=True)
-    add_nic(machine)
-    files, bound = standing(machine), bindings(machine)
-    _kill_at(tasks, at)
-    try:
-        tasks.run("4xxx", NIC, force=True)
-    except KeyboardInterrupt:
-        pass
-    else:
-        assert at > 9
-    _kill_at(tasks, 0)
-    if at % 2:
-        assert drivers(tasks("4xxx", NIC, force=True)) == [VFIO] * 3
-    tasks("4xxx", NIC, state="absent")
-    assert (standing(machine), bindings(machine)) == (files, bound)
-
-
-def _kill_at(tasks: Tasks, number: int) -> None:
-    """Let the run end at one of its writes, whether to a file or a device, as by SIGKILL."""
-    host, left = tasks.running, [number]
-    host.__dict__.pop("write_attribute", None)
-    host.__dict__.pop("write_file", None)
-    if not number:
-        return
-
-    def dying(work: t.Callable[..., None]) -> t.Callable[..., None]:
-        def write(*arguments: t.Any, **options: t.Any) -> None:
-            left[0] -= 1
-            if not left[0]:
-                raise KeyboardInterrupt
-            work(*arguments, **options)
-
-        return write
-
-    host.__dict__["write_attribute"] = dying(host.write_attribute)
-    host.__dict__["write_file"] = dying(host.write_file)
 
 
 def test_a_driver_that_cannot_be_loaded(machine: Machine, tasks: Tasks) -> None:
