@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import errno
 import typing as t
+from dataclasses import replace
 from itertools import chain
 
 from .._pci.function import COUNT
 from .._plan import AttributeWrite, Command, FileChange, LinkChange
-from .binding import give_back, take
+from .binding import give_back, probe, take
 from .boot_rules import EARLY_RULES, OPTIONS, UNIT, WANTS, render_files
 from .denylist import OPTION
 from .target import denied, keeps_denylist_off, rules_after
 from .variants import VFIO_PCI
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .._pci.address import PciAddress
     from .._plan import Change
@@ -41,7 +42,8 @@ _UNLOAD_HINT = (
 def steps(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) -> list[Change]:
     """Return what is to do, nothing where all is as wanted."""
     files = list(_files(wanted, state))
-    moves = (_device(wanted, each, targets[each.address].binding) for each in state.devices)
+    loaded = _loaded(wanted, state, targets) if wanted.present else []
+    moves = (_device(wanted, each, targets[each.address].binding, loaded) for each in state.devices)
     devices = list(chain.from_iterable(moves))
     if not wanted.present:
         lost = [device.loads for device in state.devices if device.loads] if devices else []
@@ -49,7 +51,7 @@ def steps(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) ->
         return [*files, *natives, *devices]
     options = [change for change in files if _path(change) == OPTIONS]
     rest = [change for change in files if change not in options]
-    loads = list(_loads(wanted, state, targets)) if devices else []
+    loads = list(_loads(wanted, state, loaded)) if devices else []
     return [*options, *loads, *devices, *rest]
 
 
@@ -57,8 +59,14 @@ def _path(change: Change) -> str | None:
     return change.path if isinstance(change, FileChange) else None
 
 
-def _device(wanted: Wanted, device: Device, target: Binding) -> Iterator[Change]:
+def _device(
+    wanted: Wanted, device: Device, target: Binding, loaded: Sequence[str]
+) -> Iterator[Change]:
     if target == device.binding:
+        return
+    if device.binding == replace(target, driver=None) and target.driver in loaded:
+        # The driver finds it as soon as it is loaded, and then a bind would be refused.
+        yield probe(device.address, target.driver)
         return
     if target.driver != device.binding.driver and device.function.vfs:
         yield _remove_vfs(device)
@@ -79,16 +87,19 @@ def _remove_vfs(device: Device) -> AttributeWrite:
     )
 
 
-def _loads(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) -> Iterator[Command]:
-    """Yield what loads the drivers that are wanted, vfio-pci anew where its denylist is to go."""
-    vfio_pci = state.around.vfio_pci
+def _loaded(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) -> list[str]:
+    """Return the drivers that are to be loaded, vfio-pci too where its denylist is to go."""
     waiting = any(target.waits for target in targets.values())
     anew = bool(denied(wanted, state)) and not waiting
-    if anew and vfio_pci is not None and vfio_pci.loaded:
+    return [*dict.fromkeys([*([VFIO_PCI] if anew else []), *state.around.unloaded])]
+
+
+def _loads(wanted: Wanted, state: State, drivers: Sequence[str]) -> Iterator[Command]:
+    vfio_pci = state.around.vfio_pci
+    if VFIO_PCI in drivers and vfio_pci is not None and vfio_pci.loaded:
         yield Command(("modprobe", "--remove", VFIO_PCI), hint=_UNLOAD_HINT, told=True)
-    needed = [VFIO_PCI] if anew else []
-    for driver in dict.fromkeys([*needed, *state.around.unloaded]):
-        options = (OPTION,) if driver == VFIO_PCI and anew else ()
+    for driver in drivers:
+        options = (OPTION,) if driver == VFIO_PCI and denied(wanted, state) else ()
         yield Command(("modprobe", driver, *options), hint=_LOAD_HINT, told=True)
 
 

@@ -637,3 +637,13 @@ def _lose_native_driver(machine: Machine) -> None:
     machine.write(f"{machine.modules}/modules.dep", "kernel/vfio-pci.ko:\n")
     machine.write(f"{machine.modules}/modules.alias", "")
     machine.kernel.natives.clear()
+
+
+def test_what_the_denylist_kept_out_at_boot(machine: Machine, tasks: Tasks) -> None:
+    # Its rule has set the override, and vfio-pci has refused it: loaded anew, it takes it at once.
+    machine.add_vfio()
+    vfs = add_vfs(machine, "c62x")
+    for vf in vfs:
+        machine.write(f"{machine.device(vf)}/driver_override", f"{VFIO}\n")
+    result = tasks("c62x", allow_denylisted=True)
+    assert [device["driver"] for device in result["devices"]] == [VFIO] * len(vfs)
