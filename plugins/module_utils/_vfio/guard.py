@@ -25,6 +25,10 @@ if t.TYPE_CHECKING:
 
 _FORCE = "free it, or use force: true"
 _NEVER = "not with force either"
+_NEEDS = (
+    f"VFIO needs both: {firmware_setting(None)} in the firmware setup (BIOS), with interrupt "
+    "remapping, and an IOMMU that the kernel command line leaves on (module iommu_kernel_arg)"
+)
 
 
 def check(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) -> None:
@@ -162,17 +166,14 @@ def _guest_of(state: State, device: Device, sibling: PciFunction) -> Iterator[st
 def _host_reasons(wanted: Wanted, state: State, moving: list[Device]) -> Iterator[str]:
     """Refuse what this host cannot do at all: no IOMMU, no driver, the denylist."""
     around = state.around
-    yield from (
-        f"{problem.what}: {problem.why}; {problem.remedy}" for problem in around.problems if moving
-    )
+    problems = around.problems if moving else ()
+    yield from (f"{problem.what}: {problem.why}; {problem.remedy}" for problem in problems)
     lonely = [device for device in moving if device.function.iommu_group is None]
-    if lonely and not around.problems:
+    if lonely and not problems:
         told = ", ".join(str(device.address) for device in lonely)
-        yield (
-            f"{told}: in no IOMMU group, so that VFIO cannot have it: turn on "
-            f"{firmware_setting(None)} in the firmware setup and the IOMMU on the kernel command "
-            "line (module iommu_kernel_arg), then boot again"
-        )
+        yield f"{told}: in no IOMMU group, so that VFIO cannot have it"
+    if lonely or problems:
+        yield _NEEDS
     for driver in around.missing:
         yield (
             f"option driver: this kernel has no driver {driver}: install the kernel package that "

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import typing as t
 
 import pytest
@@ -566,6 +567,10 @@ def test_all_reasons_at_once(machine: Machine, tasks: Tasks) -> None:
 # -- the host cannot -------------------------------------------------------------------------
 
 
+# Whatever is missing, where both of it are set.
+NEEDS = re.compile(r"in the firmware setup .BIOS.*module iommu_kernel_arg")
+
+
 def test_no_iommu(machine: Machine, running: RunningHost, run_module: ModuleRunner) -> None:
     machine.add_vfio()
     machine.add_iommu(units=())
@@ -573,6 +578,7 @@ def test_no_iommu(machine: Machine, running: RunningHost, run_module: ModuleRunn
     message = Tasks(machine, running, run_module).refusal(NIC)
     assert "module iommu_kernel_arg" in message
     assert "intel_iommu=on" in message
+    assert NEEDS.search(message)
 
 
 def test_an_iommu_that_the_firmware_hides(
@@ -583,6 +589,7 @@ def test_an_iommu_that_the_firmware_hides(
     message = Tasks(machine, running, run_module).refusal(NIC)
     assert "in the firmware setup" in message
     assert "VT-d" in message
+    assert NEEDS.search(message)
 
 
 @pytest.mark.parametrize("allowed", [False, True])
@@ -598,6 +605,7 @@ def test_no_interrupt_remapping(machine: Machine, tasks: Tasks, *, allowed: bool
         message = tasks.refusal(NIC)
         assert "interrupts are not remapped" in message
         assert "turn on interrupt remapping" in message
+        assert NEEDS.search(message)
 
 
 def test_a_function_without_a_group(machine: Machine, tasks: Tasks) -> None:
@@ -607,6 +615,7 @@ def test_a_function_without_a_group(machine: Machine, tasks: Tasks) -> None:
     message = tasks.refusal("0000:09:00.0")
     assert "in no IOMMU group" in message
     assert "iommu_kernel_arg" in message
+    assert NEEDS.search(message)
 
 
 # -- what is meant ---------------------------------------------------------------------------
