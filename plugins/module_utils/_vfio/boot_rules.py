@@ -45,7 +45,7 @@ UNIT = "/etc/systemd/system/hwaccel-vfio.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/hwaccel-vfio.service"
 _SERVICES = ("libvirtd.service", "virtqemud.service", "libvirt-guests.service")
 
-_COMMENT = (
+COMMENT = (
     "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
 )
 # Two files with one name would set each other off.
@@ -106,7 +106,7 @@ def render_rules(rules: Iterable[Rule], *, early: bool) -> bytes | None:
         return None
     end = "hwaccel_vfio_early_end" if early else "hwaccel_vfio_end"
     text = _TEXT.format(
-        comment=_COMMENT,
+        comment=COMMENT,
         lines="".join(rule.render() for rule in own),
         driver=_EARLY_DRIVER if early else _DRIVER,
         override=OVERRIDE,
@@ -166,12 +166,12 @@ def read_files(host: Host, paths: Iterable[str]) -> Mapping[str, bytes | None]:
 
 def _lines(lines: Iterable[str]) -> bytes | None:
     text = "".join(f"{line}\n" for line in lines)
-    return (_COMMENT + text).encode() if text else None
+    return (COMMENT + text).encode() if text else None
 
 
 def _unit() -> bytes:
     return (
-        f"{_COMMENT}[Unit]\n"
+        f"{COMMENT}[Unit]\n"
         "Description=Wait for the functions that guests have on VFIO\n"
         f"Before={' '.join(_SERVICES)}\n"
         "\n"

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._plan import Command
-from .boot_rules import EARLY_RULES
+from .boot_rules import COMMENT, EARLY_RULES
 from .variants import module_of
 
 if t.TYPE_CHECKING:
@@ -29,10 +29,6 @@ _HINT = (
     "the initramfs is as it was, or was made in part: run the command by hand to see more before "
     "the next boot"
 )
-_COMMENT = (
-    "# Written by hwaccel.virt.vfio_passthrough; state: absent or persistent: false removes it.\n"
-)
-
 _HOOK = """\
 #!/bin/sh
 {comment}set -e
@@ -82,15 +78,15 @@ class Initramfs:
 
 def _initramfs_tools(modules: Sequence[str]) -> str:
     loads = "".join(f"force_load {module}\n" for module in modules)
-    return _HOOK.format(comment=_COMMENT, rules=EARLY_RULES, modules=loads)
+    return _HOOK.format(comment=COMMENT, rules=EARLY_RULES, modules=loads)
 
 
 def _dracut(modules: Sequence[str]) -> str:
-    return f'{_COMMENT}force_drivers+=" {" ".join(modules)} "\ninstall_items+=" {EARLY_RULES} "\n'
+    return f'{COMMENT}force_drivers+=" {" ".join(modules)} "\ninstall_items+=" {EARLY_RULES} "\n'
 
 
 def _mkinitcpio(modules: Sequence[str]) -> str:
-    return f"{_COMMENT}MODULES+=({' '.join(modules)})\nFILES+=({EARLY_RULES})\n"
+    return f"{COMMENT}MODULES+=({' '.join(modules)})\nFILES+=({EARLY_RULES})\n"
 
 
 _TOOLS = (

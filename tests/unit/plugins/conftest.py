@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import Tasks
 
 # Two slow cores that others use too: time is no failure, and a run is the same every time.
 settings.register_profile(
@@ -55,3 +56,11 @@ def run_module(
     capsys: pytest.CaptureFixture[str],
 ) -> ModuleRunner:
     return t.cast("ModuleRunner", _helper("runner").ModuleRunner(machine, monkeypatch, capsys))
+
+
+@pytest.fixture
+def tasks(machine: Machine, running: RunningHost, run_module: ModuleRunner) -> Tasks:
+    """Tasks of vfio_passthrough on a host that has an IOMMU."""
+    runs = _helper("vfio_runs")
+    runs.add_host(machine)
+    return t.cast("Tasks", runs.Tasks(machine, running, run_module))

@@ -34,7 +34,6 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import (
     Tasks,
     add_disk,
     add_gpu,
-    add_host,
     add_nic,
     add_tool,
     add_vfs,
@@ -44,14 +43,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import (
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
-
-
-@pytest.fixture
-def tasks(machine: Machine, running: RunningHost, run_module: ModuleRunner) -> Tasks:
-    add_host(machine)
-    return Tasks(machine, running, run_module)
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 
 def entry(machine: Machine, address: str) -> dict[str, t.Any]:
