@@ -11,7 +11,7 @@ import typing as t
 from .._errors import BlockedError, RefusedError
 from .._iommu.problems import firmware_setting
 from .denylist import KERNEL_ARGUMENT, REASON
-from .observe import blocks_group
+from .state import blocks_group
 from .target import denied, needs_reboot
 
 if t.TYPE_CHECKING:
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
-    from .observe import Device, State
+    from .state import Device, State
     from .target import Target
     from .wanted import Wanted
 

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
-    from .observe import Device, State
+    from .state import Device, State
     from .target import Target
     from .wanted import Wanted
 

@@ -21,7 +21,7 @@ from .wanted import Wanted
 
 if t.TYPE_CHECKING:
     from .._host import Host
-    from .observe import State
+    from .state import State
 
 
 class VfioPassthrough:

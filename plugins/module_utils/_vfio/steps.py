@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
     from .._pci.address import PciAddress
     from .._plan import Change
     from .binding import Binding
-    from .observe import Device, State
+    from .state import Device, State
     from .target import Target
     from .wanted import Wanted
 

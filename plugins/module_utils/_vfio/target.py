@@ -18,7 +18,7 @@ from .variants import VFIO_PCI
 
 if t.TYPE_CHECKING:
     from .._pci.address import PciAddress
-    from .observe import Device, State
+    from .state import Device, State
     from .wanted import Wanted
 
 

@@ -20,7 +20,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.target import t
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.wanted import Wanted
 
 if t.TYPE_CHECKING:
-    from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.observe import State
+    from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.state import State
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 RECORDS = sorted((Path(__file__).parent / "machines").glob("*.yml"))

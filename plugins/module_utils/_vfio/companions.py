@@ -1,0 +1,67 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which functions a task is about beside those that it names."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._pci.function import PciFunction
+from .record import is_bound_by_us, recall, remembered_places
+from .state import blocks_group
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from .._pci.address import PciAddress
+    from .._undo import UndoRecord
+    from .boot_rules import Rule
+    from .wanted import Wanted
+
+
+def gone_functions(
+    functions: Mapping[PciAddress, PciFunction], rules: Iterable[Rule], undo: UndoRecord
+) -> Iterator[PciFunction]:
+    """Yield functions that something of ours is about, and that are not there any more."""
+    places = dict(remembered_places(undo))
+    places.update((rule.address, rule.id) for rule in rules)
+    for address, pci_id in places.items():
+        there = functions.get(address)
+        if there is None or there.id != pci_id:
+            yield PciFunction(address, pci_id, class_code=0)
+
+
+def companions(
+    wanted: Wanted,
+    named: Iterable[PciFunction],
+    functions: Mapping[PciAddress, PciFunction],
+    undo: UndoRecord,
+) -> Iterator[tuple[PciAddress, tuple[str, ...]]]:
+    """Yield what is taken along: the rest of a group, or what came along when it is given back."""
+    own = {function.address: function for function in named}
+    # Without its own PF a VF is not there either.
+    parents = {function.pf for function in own.values()}
+    for function in functions.values():
+        if function.address in own or function.address in parents or function.is_bridge:
+            continue
+        known = recall(undo, function)
+        came = known.companion_of if known and not known.given_back else ()
+        near = tuple(str(each.address) for each in own.values() if _share_group(each, function))
+        if wanted.present and near:
+            binds = wanted.takes_siblings and (blocks_group(function) or came)
+            if binds or (came and not wanted.persistent):
+                yield function.address, near
+        elif not wanted.present and _goes_back(came, {*map(str, own)}, undo):
+            yield function.address, came
+
+
+def _goes_back(came: Sequence[str], named: set[str], undo: UndoRecord) -> bool:
+    """Tell whether the last of the functions is given back that another one came along with."""
+    left = [address for address in came if address not in named]
+    return len(left) < len(came) and not any(is_bound_by_us(undo, each) for each in left)
+
+
+def _share_group(one: PciFunction, other: PciFunction) -> bool:
+    return one.iommu_group is not None and one.iommu_group == other.iommu_group
