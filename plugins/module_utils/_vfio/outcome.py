@@ -66,7 +66,7 @@ def _after(device: Device, target: Target) -> Device:
     return replace(device, function=function, binding=binding, holder=holder)
 
 
-def unmet(before: State, after: State, targets: Mapping[PciAddress, Target]) -> str | None:
+def unmet(after: State, targets: Mapping[PciAddress, Target]) -> str | None:
     """Tell what of the wanted state is not there, with what is there instead."""
     there = {device.address: device for device in after.devices}
     for address, target in targets.items():
@@ -76,7 +76,6 @@ def unmet(before: State, after: State, targets: Mapping[PciAddress, Target]) -> 
         missing = _missing(device, target)
         if missing:
             return missing
-    del before
     return None
 
 

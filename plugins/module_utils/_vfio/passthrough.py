@@ -65,7 +65,7 @@ class VfioPassthrough:
 
     def unmet(self, before: State, after: State) -> str | None:
         """Compare what is there now with what was wanted."""
-        return unmet(before, after, targets_of(self.wanted, before))
+        return unmet(after, targets_of(self.wanted, before))
 
     def report(self, before: State, after: State) -> dict[str, t.Any]:
         """Return the module's return values."""
