@@ -217,12 +217,15 @@ class Host:
         return t.cast("tuple[str | None, int]", self._child.ask(question, seconds))
 
     def _answer(self, question: list[str]) -> tuple[str | None, int]:
-        """Read or write an attribute, in the child."""
-        _action, path, *values = question
+        """Read or write an attribute, or write a piece of one, in the child."""
+        action, path, *values = question
         try:
-            if not values:
+            if action == "read":
                 return self.attribute(path), 0
-            _write_attribute(path, values[0])
+            if action == "patch":
+                _write_piece(path, int(values[0]), bytes.fromhex(values[1]))
+            else:
+                _write_attribute(path, values[0])
         except HostError as error:
             return None, error.number or errno.EIO
         except OSError as error:
@@ -238,16 +241,30 @@ class Host:
             HostError: with the errno that the kernel answered.
             BlockedError: when the kernel did not answer; the write may still take effect.
         """
+        self._write_guarded(["write", path, value], repr(value), seconds)
+
+    def write_piece(self, path: str, offset: int, data: bytes, *, seconds: float) -> None:
+        """Write a part of a kernel attribute in one piece, such as a word of C(config).
+
+        Raises:
+            HostError: with the errno that the kernel answered.
+            BlockedError: when the kernel did not answer; the write may still take effect.
+        """
+        told = f"{len(data)} bytes at 0x{offset:x}"
+        self._write_guarded(["patch", path, str(offset), data.hex()], told, seconds)
+
+    def _write_guarded(self, question: list[str], what: str, seconds: float) -> None:
+        path = question[1]
         if not self.live:
             raise HostError(f"{path}: devices are not written below {self.root}")
 
         try:
-            _value, number = self._ask(["write", path, value], seconds)
+            _value, number = self._ask(question, seconds)
         except SilentError as error:
-            told = f"writing {value!r} to {path} did not end within {seconds:g} s: the kernel waits"
+            told = f"writing {what} to {path} did not end within {seconds:g} s: the kernel waits"
             raise BlockedError(told, errno.EBUSY) from error
         if number:
-            raise HostError.from_os(f"write {value!r} to", path, number)
+            raise HostError.from_os(f"write {what} to", path, number)
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
@@ -382,5 +399,15 @@ def _write_attribute(path: str, value: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(handle, value.encode())
+    finally:
+        os.close(handle)
+
+
+def _write_piece(path: str, offset: int, data: bytes) -> None:
+    """Write a part of an attribute that is there, all of it at once."""
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        if os.pwrite(handle, data, offset) != len(data):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
     finally:
         os.close(handle)

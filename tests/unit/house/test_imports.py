@@ -33,6 +33,7 @@ HEIGHTS = {
     "_boot": 3,
     "_facts": 3,
     "_grid": 3,
+    "_mps": 3,
     "_qat": 3,
     "_vfio": 3,
     "_module": 4,

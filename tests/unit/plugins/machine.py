@@ -486,6 +486,7 @@ class RunningHost(Host):
         answers: errno that the kernel answers to a write, by path and value.
         blocked: attributes that do not answer.
         deaf: attributes that take a write and do nothing.
+        patched: what was written to pieces of attributes, as path, offset and bytes.
         failing: commands that fail.
         claimed: block devices that the kernel keeps for one user.
         prompt_udev: whether udev works off events at once, rather than when it is waited for.
@@ -502,6 +503,7 @@ class RunningHost(Host):
         self.answers: dict[tuple[str, str], int] = {}
         self.blocked: set[str] = set()
         self.deaf: set[str] = set()
+        self.patched: list[tuple[str, int, bytes]] = []
         self.failing: set[str] = set()
         self.claimed: set[str] = set()
         self.prompt_udev = True
@@ -540,6 +542,18 @@ class RunningHost(Host):
         self.written.append((path, value))
         if self.prompt_udev:
             self.machine.kernel.settle()
+
+    def write_piece(self, path: str, offset: int, data: bytes, *, seconds: float) -> None:
+        """Let a device take it; an answer for the value C(*) is one for all."""
+        if path in self.blocked:
+            raise BlockedError(f"{path} did not answer in {seconds} s", errno.EBUSY)
+        if (path, "*") in self.answers:
+            raise HostError.from_os("write to", path, self.answers[path, "*"])
+        content = bytearray(self.machine.at(path).read_bytes())
+        if path not in self.deaf:
+            content[offset : offset + len(data)] = data
+            self.machine.write(path, bytes(content))
+        self.patched.append((path, offset, data))
 
     def _play(self, path: str, value: str) -> None:
         if (path, value) in self.answers:

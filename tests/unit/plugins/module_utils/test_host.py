@@ -377,6 +377,38 @@ def test_devices_of_a_tree_are_not_written(host: Host) -> None:
     assert (Path(host.root) / "a").read_text() == "0\n"
 
 
+def test_writing_a_piece(live: Host, tmp_path: Path) -> None:
+    (tmp_path / "config").write_bytes(b"0123456789")
+    live.write_piece(str(tmp_path / "config"), 4, b"\x00\xff", seconds=5)
+    assert (tmp_path / "config").read_bytes() == b"0123\x00\xff6789"
+
+
+def test_a_piece_is_told_by_its_place(
+    live: Host, host: Host, tmp_path: Path, stuck: Callable[[str], str]
+) -> None:
+    with pytest.raises(HostError) as caught:
+        live.write_piece(str(tmp_path / "gone"), 0x7C, b"ab", seconds=5)
+    assert f"cannot write 2 bytes at 0x7c to {tmp_path}/gone: " in str(caught.value)
+    assert caught.value.number == errno.ENOENT
+    assert not (tmp_path / "gone").exists()
+    with pytest.raises(BlockedError, match=r"writing 2 bytes at 0x7c to .* did not end within"):
+        live.write_piece(stuck("config"), 0x7C, b"ab", seconds=SHORT)
+    (Path(host.root) / "config").write_bytes(b"0123")
+    with pytest.raises(HostError, match="devices are not written below"):
+        host.write_piece("/config", 0, b"ab", seconds=5)
+    assert (Path(host.root) / "config").read_bytes() == b"0123"
+
+
+def test_a_piece_that_is_taken_in_part(
+    live: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_bytes(b"0123")
+    monkeypatch.setattr(os, "pwrite", lambda _handle, data, _offset: len(data) - 1)
+    with pytest.raises(HostError) as caught:
+        live.write_piece(str(tmp_path / "config"), 0, b"ab", seconds=5)
+    assert caught.value.number == errno.EIO
+
+
 # -- files -----------------------------------------------------------------------------------
 
 
