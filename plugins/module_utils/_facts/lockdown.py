@@ -15,6 +15,7 @@ import typing as t
 
 from .._errors import Problem
 from .._pci.drivers import module_available
+from .._pci.lockdown import UNLOCK
 from .._vfio.holders import is_vfio_driver
 
 if t.TYPE_CHECKING:
@@ -23,9 +24,6 @@ if t.TYPE_CHECKING:
     from .._host import Host
     from .._qat.observe import Pf
     from .platform import Kernel
-
-# Whose payload size a reset of the whole card loses.
-_LAST_WITH_PAYLOAD_ERRATUM = 2
 
 
 def lockdown_problems(host: Host, kernel: Kernel, pfs: Iterable[Pf]) -> list[Problem]:
@@ -40,9 +38,9 @@ def lockdown_problems(host: Host, kernel: Kernel, pfs: Iterable[Pf]) -> list[Pro
 
 
 def _may_lose_payload_size(pf: Pf) -> bool:
-    """Tell whether a guest has, or is to have, a whole card of the first generation."""
+    """Tell whether a guest has, or is to have, a whole card that loses it."""
     given = is_vfio_driver(pf.function.driver) or (pf.holder and pf.holder.kind == "domain")
-    return bool(given) and pf.family.generation < _LAST_WITH_PAYLOAD_ERRATUM
+    return bool(given) and pf.family.loses_payload_size
 
 
 def _needs_foreign_module(host: Host, kernel: Kernel, pf: Pf) -> bool:
@@ -57,7 +55,7 @@ def _config_space(kernel: Kernel, pf: Pf) -> Problem:
         f"{pf.address} ({pf.family.name}): its Max Payload Size cannot be put back",
         f"the kernel is locked down ({kernel.lockdown}): it refuses writes to configuration space, "
         "by qat_mps and by setpci",
-        f"nothing to do where the kernel keeps the size itself, as current ones do; else {_UNLOCK}",
+        f"nothing to do where the kernel keeps the size itself, as current ones do; else {UNLOCK}",
     )
 
 
@@ -68,11 +66,5 @@ def _module(kernel: Kernel, pf: Pf) -> Problem:
         f"{pf.address} ({pf.family.name}): a vendor's driver has to be signed",
         f"the kernel loads none but signed modules, since it is {reason}, and this one is not its "
         "own",
-        f"sign the module and enrol the key (mokutil --import), or {_UNLOCK}",
+        f"sign the module and enrol the key (mokutil --import), or {UNLOCK}",
     )
-
-
-_UNLOCK = (
-    "turn Secure Boot off in the firmware setup, or take lockdown= and module.sig_enforce off the "
-    "kernel command line, then boot again"
-)

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from .._boot.cmdline import CommandLine
 from .._iommu.vendors import cpu_vendor, first_cpu
 from .._pci.drivers import kernel_release
+from .._pci.lockdown import LOCKED, read_lockdown
 
 if t.TYPE_CHECKING:
     from .._host import Host
 
 _VIRTUALIZATION_FLAGS = ("vmx", "svm")
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-_LOCKDOWN = "/sys/kernel/security/lockdown"
 _SIGNATURES = "/sys/module/module/parameters/sig_enforce"
-_LOCKED = ("integrity", "confidentiality")
 _CGROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice")
 _UNIT_FOLDERS = (
     "/etc/systemd/system",
@@ -66,7 +65,7 @@ class Kernel:
     @property
     def is_locked(self) -> bool:
         """Whether root may not change the running kernel, or let devices do so."""
-        return self.lockdown in _LOCKED
+        return self.lockdown in LOCKED
 
     @property
     def arguments(self) -> list[str]:
@@ -102,8 +101,7 @@ def read_cpu(host: Host) -> Cpu:
 
 def read_kernel(host: Host) -> Kernel:
     """Read release, command line, lockdown, Secure Boot and who may load modules."""
-    told = re.search(r"\[([a-z]+)\]", host.read_text(_LOCKDOWN) or "")
-    lockdown = told[1] if told else None
+    lockdown = read_lockdown(host)
     secure_boot = host.read_bytes(_EFI_SECURE_BOOT)
     return Kernel(
         release=kernel_release(host),
@@ -111,7 +109,7 @@ def read_kernel(host: Host) -> Kernel:
         lockdown=lockdown,
         # Four bytes of attributes come before an EFI variable's value.
         secure_boot=None if not secure_boot else secure_boot[4:] == b"\x01",
-        signed_modules=lockdown in _LOCKED or host.attribute(_SIGNATURES) == "Y",
+        signed_modules=lockdown in LOCKED or host.attribute(_SIGNATURES) == "Y",
     )
 
 

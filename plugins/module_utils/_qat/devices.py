@@ -23,6 +23,9 @@ if t.TYPE_CHECKING:
 _INTEL = 0x8086
 # From this generation on the kernel's own drivers offer qat/state and qat/cfg_services.
 _FIRST_WITH_SERVICES = 4
+# Before this generation a reset by a driver other than its own ends with the payload size of
+# power on (Intel 330689, appendix A.1).
+_FIRST_THAT_KEEPS_PAYLOAD_SIZE = 2
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class QatFamily:
     def has_services(self) -> bool:
         """Whether its kernel driver lets the services be chosen."""
         return self.generation >= _FIRST_WITH_SERVICES
+
+    @property
+    def loses_payload_size(self) -> bool:
+        """Whether a guest's reset of a whole card loses its Max Payload Size."""
+        return self.generation < _FIRST_THAT_KEEPS_PAYLOAD_SIZE
 
     @property
     def vf_module(self) -> str | None:

@@ -79,6 +79,7 @@ def test_a_row(row: QatFamily) -> None:
     assert row.module is None or row.module == f"qat_{row.module[4:]}" != row.driver
     assert row.generation_word in GENERATIONS
     assert row.has_services == (row.generation >= 4)
+    assert row.loses_payload_size == (row.generation < 2) == (row.generation_word == "gen1")
     assert pf_family(function(row.pf_id)) is row
     assert vf_family(function(row.vf_id)) is row
     assert pf_family(function(row.vf_id)) is None
