@@ -124,6 +124,14 @@ class AttributeWrite:
         """What the diff calls the attribute."""
         return self.label or self.path.rsplit("/", 1)[-1]
 
+    @property
+    def shown_after(self) -> str:
+        """What the diff says that the attribute reads afterwards."""
+        return self.value if self.after is None else self.after
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.name}={self.value}"
+
     def apply(self, host: Host) -> None:
         """Write the value, or do what has the same effect; the kernel's answer is explained."""
         try:
@@ -153,18 +161,52 @@ class AttributeWrite:
                 message = f"{error}. This was tried since the driver refused: {refused}{so_far}"
                 raise type(error)(message, error.number) from error
             if isinstance(change, AttributeWrite):
-                done.append(f"{change.device} {change.name}={change.value}")
+                done.append(str(change))
 
     def _rescued(self, host: Host) -> Iterator[str]:
         """Bring the device back into use and tell how that went."""
         for write in self.rescue:
-            told = f"{write.device} {write.name}={write.value}"
             try:
                 write.apply(host)
             except HwaccelError as error:
-                yield f"Then {told} failed too: {error}"
+                yield f"Then {write} failed too: {error}"
                 return
-            yield f"Brought back: {told}"
+            yield f"Brought back: {write}"
+
+
+@dataclass(frozen=True)
+class ConfigWrite:
+    """A field of a device's configuration space that gets another value.
+
+    Args:
+        device: what the diff calls it, normally a PCI address.
+        path: its configuration space in sysfs.
+        name: what the diff calls the field.
+        value: what the tool setpci takes to do the same.
+        before: what the field says now, as the diff shows it.
+        after: what it says afterwards.
+        write: writes it, and raises an error that explains itself.
+    """
+
+    device: str
+    path: str
+    name: str
+    value: str
+    before: str
+    after: str
+    write: t.Callable[[Host], None]
+
+    @property
+    def shown_after(self) -> str:
+        """What the diff says that the field reads afterwards."""
+        return self.after
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.name}={self.after}"
+
+    def apply(self, host: Host) -> None:
+        """Write the field."""
+        self.write(host)
 
 
 @dataclass(frozen=True)
@@ -228,7 +270,9 @@ class Foretold:
             _put(host, self.path, self.before, 0o644)
 
 
-Change = t.Union[FileChange, LinkChange, AttributeWrite, Command, Marker, Foretold]
+Change = t.Union[FileChange, LinkChange, AttributeWrite, ConfigWrite, Command, Marker, Foretold]
+# What is written to devices: told when a plan fails, and never undone.
+_DEVICE_WRITES = (AttributeWrite, ConfigWrite)
 
 
 @dataclass(frozen=True)
@@ -286,10 +330,10 @@ class Plan:
         """Fold the writes to one attribute into its first and its last value."""
         values: dict[tuple[str, str], tuple[str, str]] = {}
         for change in self.changes:
-            if isinstance(change, AttributeWrite):
+            if isinstance(change, _DEVICE_WRITES):
                 key = (change.device, change.name)
                 first = values[key][0] if key in values else change.before or ""
-                values[key] = (first, change.value if change.after is None else change.after)
+                values[key] = (first, change.shown_after)
         keys = sorted(key for key, (first, last) in values.items() if first != last)
         return (
             [f"{device} {name}: {values[device, name][0]}\n" for device, name in keys],
@@ -301,7 +345,7 @@ class Plan:
         return [
             {"path": change.path, "value": change.value}
             for change in self.changes
-            if isinstance(change, AttributeWrite)
+            if isinstance(change, _DEVICE_WRITES)
         ]
 
     def pending_commands(self) -> list[list[str]]:
@@ -333,13 +377,15 @@ def _after_failure(
     failed: Change,
 ) -> tuple[t.Any, ...]:
     """Undo the files of a plan that failed half way and say what remains on the devices."""
-    writes = [change for change in made if isinstance(change, AttributeWrite)]
+    writes = [change for change in made if isinstance(change, _DEVICE_WRITES)]
     told = [str(error)]
     touched = bool(writes)
     touched = touched or any(
         isinstance(change, Command) and change.lasting for change in (*made, failed)
     )
-    if isinstance(failed, AttributeWrite):
+    if isinstance(failed, ConfigWrite):
+        touched = touched or isinstance(error, BlockedError)
+    elif isinstance(failed, AttributeWrite):
         # A write that blocks may still take effect, and what stands in for one has several steps.
         touched = touched or isinstance(error, BlockedError) or bool(failed.instead)
         again = {(write.device, write.name) for write in failed.rescue}
@@ -354,8 +400,7 @@ def _after_failure(
             except HwaccelError as second:
                 told.append(f"This could not be undone: {second}")
     if writes:
-        done = ", ".join(f"{write.device} {write.name}={write.value}" for write in writes)
-        told.append(f"Already done and left as it is: {done}")
+        told.append(f"Already done and left as it is: {', '.join(map(str, writes))}")
     ran = [" ".join(each.arguments) for each in made if isinstance(each, Command) and each.told]
     if ran:
         told.append(f"Already run: {', '.join(ran)}")

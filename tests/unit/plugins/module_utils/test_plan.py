@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import stat
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
@@ -17,6 +18,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     AttributeWrite,
     Change,
     Command,
+    ConfigWrite,
     FileChange,
     Foretold,
     Marker,
@@ -484,3 +486,66 @@ def test_a_marker_that_cannot_go_is_told(tmp_path: Path) -> None:
 def test_below_another_root_nothing_is_marked(tmp_path: Path) -> None:
     Plan((MARK, UNMARK)).apply(Host(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+# -- configuration space ---------------------------------------------------------------------
+
+CONFIG = "/sys/bus/pci/devices/0000:03:00.0/config"
+
+
+def config_write(error: HostError | None = None) -> ConfigWrite:
+    def write(host: Host) -> None:
+        if error is not None:
+            raise error
+        host.write_piece(CONFIG, 0x7C, b"\x20\x00", seconds=5)
+
+    return ConfigWrite("0000:03:00.0", CONFIG, "mps", "7c.w=0020:00e0", "128", "256", write)
+
+
+def test_a_field_of_configuration_space(tmp_path: Path) -> None:
+    plan = Plan((RECORD, config_write()))
+    assert plan
+    assert plan.diff() == [
+        {
+            "before_header": "devices",
+            "after_header": "devices",
+            "before": "0000:03:00.0 mps: 128\n",
+            "after": "0000:03:00.0 mps: 256\n",
+        },
+    ]
+    assert plan.pending_writes() == [{"path": CONFIG, "value": "7c.w=0020:00e0"}]
+    # Below another root it stays undone.
+    plan.apply(Host(tmp_path))
+    assert (tmp_path / RECORD.path.lstrip("/")).exists()
+
+
+def test_a_field_that_is_set_is_told_when_a_plan_fails(tmp_path: Path) -> None:
+    host = Recorder(tmp_path)
+    done: list[str] = []
+    first = replace(config_write(), write=lambda _host: done.append("first"))
+    refused = HostError("0000:04:00.0: no", errno.EPERM)
+    with pytest.raises(HostError) as caught:
+        Plan((RULE, RECORD, first, config_write(refused))).apply(host)
+    assert done == ["first"]
+    assert str(caught.value) == (
+        "0000:04:00.0: no. Already done and left as it is: 0000:03:00.0 mps=256"
+    )
+    assert caught.value.number == errno.EPERM
+    assert host.done == ["write /etc/rule", "write /var/record", "remove /etc/rule"]
+
+
+@pytest.mark.parametrize(
+    ("error", "record"),
+    [
+        (HostError("no", errno.EPERM), ["remove /var/record"]),
+        # It may still take effect.
+        (BlockedError("no", errno.EBUSY), []),
+    ],
+)
+def test_a_record_when_a_field_cannot_be_set(
+    tmp_path: Path, error: HostError, record: list[str]
+) -> None:
+    host = Recorder(tmp_path)
+    with pytest.raises(HostError, match=r"^no$"):
+        Plan((RECORD, config_write(error))).apply(host)
+    assert host.done == ["write /var/record", *record]
