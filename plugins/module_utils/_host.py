@@ -313,6 +313,10 @@ class Host:
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Run a command of the running machine and return its standard output."""
+        return self.feed(command, "", seconds=seconds)
+
+    def feed(self, command: Sequence[str], text: str, *, seconds: float = 60.0) -> str:
+        """Run a command that reads a text and return its standard output."""
         if not self.live:
             raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
         # A plain su leaves the folders of root's own programs out.
@@ -321,7 +325,7 @@ class Host:
         try:
             done = subprocess.run(
                 list(command),
-                stdin=subprocess.DEVNULL,
+                input=text,
                 capture_output=True,
                 text=True,
                 errors="surrogateescape",

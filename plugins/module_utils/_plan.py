@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import time
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ if t.TYPE_CHECKING:
     from ._host import Host
 
 _WRITE_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
 
 _HINTS = {
     errno.EACCES: "become root on the host (become: true)",
@@ -218,6 +220,9 @@ class Command:
         known: whether an earlier run on the same tree has told of it, so that it is no change now.
         lasting: whether what it has done stays when it fails, or something after it does.
         told: whether a failure after it tells that it was run.
+        stdin: what it reads.
+        until: what its effect is seen by, where the command ends before that; none seen within
+            C(patience) seconds is no failure here, since the plan's end is looked at anyway.
     """
 
     arguments: tuple[str, ...]
@@ -226,15 +231,36 @@ class Command:
     known: bool = False
     lasting: bool = False
     told: bool = False
+    stdin: str = ""
+    until: t.Callable[[Host], bool] | None = None
+    patience: float = 30.0
 
     def apply(self, host: Host) -> None:
-        """Run it; a status other than zero is an error."""
+        """Run it, and wait for its effect; a status other than zero is an error."""
         try:
-            host.run(self.arguments, seconds=self.seconds)
+            if self.stdin:
+                host.feed(self.arguments, self.stdin, seconds=self.seconds)
+            else:
+                host.run(self.arguments, seconds=self.seconds)
         except HostError as error:
             if not self.hint:
                 raise
             raise type(error)(f"{error}; {self.hint}", error.number) from error
+        deadline = time.monotonic() + self.patience
+        while self.until and not self.until(host) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the commands of a plan do to something that is no file: shown in the diff alone."""
+
+    what: str
+    before: str
+    after: str
+
+    def apply(self, host: Host) -> None:
+        """Do nothing: the commands do it."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +296,9 @@ class Foretold:
             _put(host, self.path, self.before, 0o644)
 
 
-Change = t.Union[FileChange, LinkChange, AttributeWrite, ConfigWrite, Command, Marker, Foretold]
+Change = t.Union[
+    FileChange, LinkChange, AttributeWrite, ConfigWrite, Command, Effect, Marker, Foretold
+]
 # What is written to devices: told when a plan fails, and never undone.
 _DEVICE_WRITES = (AttributeWrite, ConfigWrite)
 
@@ -323,6 +351,16 @@ class Plan:
             for change in self.changes
             if isinstance(change, (Foretold, LinkChange))
             or (isinstance(change, FileChange) and change.shown)
+        )
+        entries.extend(
+            {
+                "before_header": change.what,
+                "after_header": change.what,
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in self.changes
+            if isinstance(change, Effect)
         )
         return entries
 
@@ -411,7 +449,8 @@ def _after_failure(
 def _counts(change: Change) -> bool:
     if isinstance(change, FileChange):
         return change.shown
-    return not (isinstance(change, Foretold) or (isinstance(change, Command) and change.known))
+    shown = isinstance(change, (Effect, Foretold))
+    return not (shown or (isinstance(change, Command) and change.known))
 
 
 def _put(host: Host, path: str, content: bytes | None, mode: int) -> None:

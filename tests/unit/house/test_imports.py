@@ -30,6 +30,7 @@ HEIGHTS = {
     "_pci": 1,
     "_shell": 1,
     "_iommu": 2,
+    "_libvirt": 3,
     "_boot": 3,
     "_facts": 3,
     "_grid": 3,

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which guest gets which functions: what it has stays with it, the rest is picked from the free.
+
+What a guest names by address is dealt out first, then what guests have already, those that run
+before those that do not, and at last what is free, by address.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+from .._errors import RefusedError
+from .wishes import PF, fits
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
+    from .guests import Guest
+    from .state import State
+    from .wishes import GuestWish, Wanted, Wish
+
+Shares = dict[str, tuple["PciAddress", ...]]
+
+
+def choose(wanted: Wanted, state: State) -> Shares:
+    """Return the functions of each guest of the task, sorted by address.
+
+    Raises:
+        RefusedError: with all that cannot be had, and who has it.
+    """
+    dealer = _Dealer(wanted, state)
+    return dealer.deal()
+
+
+class _Dealer:
+    """Deals functions out; a function goes to one guest."""
+
+    def __init__(self, wanted: Wanted, state: State) -> None:
+        self._wanted = wanted
+        self._state = state
+        self._taken: dict[PciAddress, str] = {}
+        self._refusals: list[str] = []
+
+    def deal(self) -> Shares:
+        for guest in self._wanted.guests:
+            for wish in guest.wishes:
+                self._take_named(guest, wish)
+        open_wishes = [
+            (guest, wish)
+            for guest in self._wanted.guests
+            # One that says where comes before one that takes what there is.
+            for wish in sorted(guest.wishes, key=lambda wish: wish.numa_node is None)
+            if wish.address is None
+        ]
+        missing: dict[int, int] = {}
+        by_running = sorted(open_wishes, key=lambda each: not self._runs(each[0].name))
+        for guest, wish in by_running:
+            missing[id(wish)] = wish.count - self._keep(guest, wish)
+        for guest, wish in open_wishes:
+            self._pick(guest, wish, missing[id(wish)])
+        if self._refusals:
+            raise RefusedError(". ".join(dict.fromkeys(self._refusals)))
+        return {
+            guest.name: tuple(sorted(at for at, to in self._taken.items() if to == guest.name))
+            for guest in self._wanted.guests
+        }
+
+    # -- by address ------------------------------------------------------------------------
+
+    def _take_named(self, guest: GuestWish, wish: Wish) -> None:
+        if wish.address is None:
+            return
+        self._taken[wish.address] = guest.name
+        function = self._state.functions.get(wish.address)
+        if function is None:
+            self._refuse(guest, f"{wish.address}: no PCI function at this address")
+        elif wish.id is not None and wish.id != function.id:
+            self._refuse(guest, f"{wish.address}: {function.id} sits there, not {wish.id}")
+        elif reason := self._state.not_for(guest.name, function) or self._kept_by(guest, function):
+            self._refuse(guest, f"{wish.address}: {reason}")
+
+    def _kept_by(self, guest: GuestWish, function: PciFunction) -> str | None:
+        """Tell who else has a function that is named, None where it lets go of it in this run."""
+        listed = {each.name for each in self._wanted.guests}
+        for name in self._state.owners.get(function.address, ()):
+            if name == guest.name:
+                continue
+            told = f"{_domain(self._state.guests[name])} has it"
+            if name not in listed:
+                return told
+            if self._state.guests[name].running and not self._wanted.allow_hot_remove:
+                return f"{told} and would have to let go of it while it runs"
+        return None
+
+    # -- by family -------------------------------------------------------------------------
+
+    def _keep(self, guest: GuestWish, wish: Wish) -> int:
+        """Leave a guest what it has of a wish; return how many that are."""
+        known = self._state.guests.get(guest.name)
+        own = [
+            function
+            for address in (known.own if known else ())
+            if (function := self._state.functions.get(address))
+            and address not in self._taken
+            and fits(wish, function)
+            and self._stays(guest.name, function)
+        ]
+        if wish.same_numa_node and own:
+            node, _number = Counter(each.numa_node for each in own).most_common(1)[0]
+            own = [function for function in own if function.numa_node == node]
+        for function in own[: wish.count]:
+            self._taken[function.address] = guest.name
+        return min(len(own), wish.count)
+
+    def _stays(self, guest: str, function: PciFunction) -> bool:
+        """Tell whether a guest can go on with a function; what it holds now it always can."""
+        known = self._state.guests[guest]
+        if function.address in known.now:
+            return True
+        others = [
+            self._state.guests[name]
+            for name in self._state.owners.get(function.address, ())
+            if name != guest
+        ]
+        held = any(function.address in other.now for other in others)
+        return not held and self._state.not_for(guest, function) is None
+
+    def _pick(self, guest: GuestWish, wish: Wish, number: int) -> None:
+        """Give a guest what it lacks of a wish from what is free."""
+        free = [
+            function
+            for function in self._state.functions.values()
+            if fits(wish, function) and self._why_not(guest, function) is None
+        ]
+        mine = [
+            function
+            for address, owner in self._taken.items()
+            if owner == guest.name
+            and (function := self._state.functions.get(address))
+            and fits(wish, function)
+        ]
+        if wish.same_numa_node:
+            free = _at_one_node(free, mine if number < wish.count else [], number)
+        if guest.shared_bus and wish.kind != PF:
+            free = _of_few_pfs(free, mine, number)
+        if number > len(free):
+            self._refuse(guest, self._too_few(guest, wish, number, len(free)))
+        for function in free[: max(number, 0)]:
+            self._taken[function.address] = guest.name
+
+    def _why_not(self, guest: GuestWish, function: PciFunction) -> str | None:
+        """Tell why a function is not free for a guest."""
+        owner = self._taken.get(function.address)
+        if owner is not None:
+            return f"given to domain {owner}"
+        for name in self._state.owners.get(function.address, ()):
+            return f"{_domain(self._state.guests[name])} has it"
+        reason = self._state.not_for(guest.name, function)
+        if reason is not None:
+            return reason
+        for neighbour in self._state.neighbours(function):
+            other = self._taken.get(neighbour.address, guest.name)
+            if other != guest.name:
+                return f"{neighbour.address} of its IOMMU group is given to domain {other}"
+        return None
+
+    def _too_few(self, guest: GuestWish, wish: Wish, number: int, free: int) -> str:
+        of_kind = [each for each in self._state.functions.values() if fits(wish, each)]
+        table = [f"{each.address}: {self._why_not(guest, each) or 'free'}" for each in of_kind]
+        where = " at one NUMA node" if wish.same_numa_node else ""
+        told = "; ".join(table) or "this host has none"
+        return f"{wish} wanted, {number} to be picked{where} and {free} free: {told}"
+
+    # -- telling ---------------------------------------------------------------------------
+
+    def _runs(self, name: str) -> bool:
+        known = self._state.guests.get(name)
+        return known is not None and known.running
+
+    def _refuse(self, guest: GuestWish, reason: str) -> None:
+        self._refusals.append(f"guest {guest.name}: {reason}")
+
+
+def _domain(guest: Guest) -> str:
+    return f"domain {guest.name}" + (f" (pid {guest.pid})" if guest.pid else "")
+
+
+def _at_one_node(
+    free: list[PciFunction], mine: list[PciFunction], number: int
+) -> list[PciFunction]:
+    """Keep the free functions of one NUMA node: that of what is there, else the first with room."""
+    if mine:
+        return [function for function in free if function.numa_node == mine[0].numa_node]
+    nodes = Counter(function.numa_node for function in free)
+    enough = [node for node in nodes if nodes[node] >= number]
+    chosen = enough[0] if enough else next(iter(node for node, _n in nodes.most_common(1)), None)
+    return [function for function in free if function.numa_node == chosen]
+
+
+def _of_few_pfs(
+    free: list[PciFunction], mine: Iterable[PciFunction], number: int
+) -> list[PciFunction]:
+    """Order the free VFs so that few PFs serve: that of what is there, then one with enough."""
+    near = {function.pf for function in mine}
+    numbers = Counter(function.pf for function in free)
+
+    def rank(function: PciFunction) -> tuple[bool, bool, int, PciAddress]:
+        there = numbers[function.pf]
+        return (
+            function.pf not in near,
+            there < number,
+            0 if there >= number else -there,
+            function.pf or function.address,
+        )
+
+    return sorted(free, key=rank)

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is refused of a guest's share, before anything is changed."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import RefusedError
+from .definition import free_ports, kind_of
+from .guests import Guest
+from .wishes import VF
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .._pci.address import PciAddress
+    from .choose import Shares
+    from .state import State
+    from .wishes import GuestWish, Wanted
+
+
+def check(wanted: Wanted, state: State, shares: Shares) -> None:
+    """Refuse what cannot be or would harm, with all reasons at once.
+
+    Raises:
+        RefusedError: naming guests, functions and remedies.
+    """
+    reasons = [
+        f"guest {wish.name}: {reason}"
+        for wish in wanted.guests
+        for reason in _reasons(wanted, wish, state, shares[wish.name])
+    ]
+    if reasons:
+        raise RefusedError(". ".join(reasons))
+
+
+def _reasons(
+    wanted: Wanted, wish: GuestWish, state: State, addresses: Sequence[PciAddress]
+) -> Iterator[str]:
+    guest = state.guests.get(wish.name, Guest(wish.name))
+    if guest.defined is None and guest.live is None and wish.definition is None:
+        yield "libvirt has no such domain, and xml is not given to define it"
+    if len(addresses) > wanted.max_functions:
+        yield (
+            f"{len(addresses)} functions wanted, {wanted.max_functions} are allowed "
+            "(max_functions): what QEMU can map depends on its version and on the guest's memory"
+        )
+    if guest.live is not None:
+        yield from _hot_reasons(wanted, wish, guest, state, addresses)
+    for address in addresses:
+        if state.locked and state.loses_payload_size(address) and not wanted.accept_mps_loss:
+            yield (
+                f"{address}: a reset loses its Max Payload Size, and this kernel is locked down: "
+                "nothing can put it back; give VFs instead, end the lockdown (Secure Boot), or set "
+                "accept_mps_loss: true"
+            )
+
+
+def _hot_reasons(
+    wanted: Wanted,
+    wish: GuestWish,
+    guest: Guest,
+    state: State,
+    addresses: Sequence[PciAddress],
+) -> Iterator[str]:
+    """Refuse what cannot be done while the guest runs."""
+    stop = f"it runs (pid {guest.pid}): shut it down first"
+    added = [address for address in addresses if address not in guest.now]
+    removed = [address for address in guest.now if address not in addresses]
+    whole = [address for address in (*added, *removed) if kind_of(state, address) != VF]
+    if whole:
+        yield f"{_told(whole)}: only VFs are plugged into or out of a running guest; {stop}"
+    elif wish.shared_bus and (added or removed):
+        yield (
+            f"{_told((*added, *removed))}: the functions of a shared bus come and go together "
+            f"(shared_bus); {stop}"
+        )
+    if removed and not wanted.allow_hot_remove:
+        yield (
+            f"it would have to let go of {_told(removed)}; allow_hot_remove: true asks it to, "
+            f"else: {stop}"
+        )
+    ports = free_ports(guest.live) if guest.live else None
+    if ports is not None and len(added) > ports:
+        yield (
+            f"{len(added)} functions to plug in and {ports} free PCIe ports (controllers of model "
+            f"pcie-root-port); {stop}"
+        )
+
+
+def _told(addresses: Sequence[PciAddress]) -> str:
+    return ", ".join(map(str, sorted(addresses)))
