@@ -512,6 +512,10 @@ class RunningHost(Host):
         """Stay below the root."""
         return self.recording.locate(path, follow=follow)
 
+    def canonical(self, path: str) -> str:
+        """Follow the links below the root."""
+        return self.recording.canonical(path)
+
     def is_claimed(self, path: str) -> bool:
         """Tell what a test says, and never what the machine does on which it runs."""
         return path in self.claimed
