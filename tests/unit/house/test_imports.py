@@ -25,6 +25,7 @@ HEIGHTS = {
     "_child": 0,
     "_errors": 0,
     "_host": 0,
+    "_notify": 0,
     "_plan": 0,
     "_undo": 0,
     "_pci": 1,
@@ -41,8 +42,9 @@ HEIGHTS = {
 }
 MODULE_HEIGHT = 5
 
-# Only _host reaches the machine, with its child. Of os the others may have what calculates.
-REACHING = frozenset({"_host", "_child"})
+# Only _host reaches the machine, with its child; a service says to systemd that it is ready. Of os
+# the others may have what calculates.
+REACHING = frozenset({"_host", "_child", "_notify"})
 MACHINE_IMPORTS = frozenset(
     {"fcntl", "glob", "multiprocessing", "pty", "shutil", "socket", "subprocess", "tempfile"}
 )
