@@ -333,7 +333,7 @@ def test_nothing_differs(runs: Runs) -> None:
     ],
 )
 def test_what_was_saved_is_above_what_is_possible(
-    runs: Runs, port: dict[str, int], limit: str
+    runs: Runs, port: dict[str, t.Any], limit: str
 ) -> None:
     add_port(runs.machine, **{"supported": 512, **port})
     add_card(runs.machine, mps=128, supported=512)
@@ -375,7 +375,7 @@ def test_an_explicit_size(runs: Runs, before: int) -> None:
     ],
 )
 def test_an_explicit_size_above_what_is_possible(
-    runs: Runs, port: dict[str, int], mps: int, limit: str
+    runs: Runs, port: dict[str, t.Any], mps: int, limit: str
 ) -> None:
     add_port(runs.machine, **port)
     add_card(runs.machine, mps=128)
