@@ -206,8 +206,8 @@ def test_the_package_is_named_where_the_bindings_lack(monkeypatch: pytest.Monkey
 
 def test_what_active_guests_have() -> None:
     guests = [domain("gone", HOSTDEV, is_gone=True), domain("bare"), domain("one", HOSTDEV)]
+    assert Listener(FakeLibvirt([])).guests.held is None
     listener = Listener(FakeLibvirt([], domains=guests))
-    assert listener.guests.held is None
     listener.run()
     assert listener.guests.held == frozenset({ADDRESS})
     assert listener.libvirt.log == ["event loop", "open", "keepalive 5 3", "list", "list", "close"]
