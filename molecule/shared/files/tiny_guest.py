@@ -25,20 +25,25 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+# Where the BIOS loads the sector.
+ORIGIN = 0x7C00
 SECTOR, IMAGE = 512, 1 << 20
 SIGNATURE = b"\x55\xaa"
 
 # Real mode. A column each: label, machine code, instruction; what it is for comes after the
-# semicolon. "label" in the machine code is the distance to it, in one byte,
-# or in two after E8 and E9.
+# semicolon. "label" in the machine code is the distance to it, in one byte, or in two after E8 and
+# E9, and "@label" is its address.
 #
 # Ports of the chipset, as QEMU and SeaBIOS set them up: 0x620 is the status of general-purpose
 # events, where bit 1 is PCI hot-plug. Of PCI hot-plug itself (docs/specs/acpi_pci_hotplug.rst),
 # 0xcd0 selects a bus, 0xcc4 shows which of its slots are to be emptied, and 0xcc8 empties one.
 LISTING = """
-start       | 31 C0             | xor ax, ax           ; the stack below this sector
+start       | 31 C0             | xor ax, ax           ; a stack
             | 8E D0             | mov ss, ax           ; ...
-            | BC 00 7C          | mov sp, 0x7c00       ; ...
+            | BC 00 70          | mov sp, 0x7000       ; below the page of the code
+            | 8E D8             | mov ds, ax           ; the timer calls "tick" from now on:
+            | C7 06 20 00 @tick | mov word [0x20], tick; ...
+            | A3 22 00          | mov [0x22], ax       ; ...
 wait        | FB                | sti                  ; let the timer and the keyboard in
             | F4                | hlt                  ; sleep until one of them comes
             | B4 01             | mov ah, 1            ; is there a key?
@@ -60,7 +65,7 @@ function    | B3 00             | mov bl, 0            ; its vendor
             | E8 read           | call read            ; ...
 capability  | 24 FC             | and al, 0xfc         ; the two lowest bits mean nothing
             | 74 other          | jz other             ; there is no further one
-            | 88 C3             | mov bl, al           ; identity of the capability, and the next one
+            | 88 C3             | mov bl, al           ; what it is, and the next one
             | E8 read           | call read            ; ...
             | 3C 10             | cmp al, 0x10         ; PCI Express?
             | 74 reset          | je reset             ; yes
@@ -94,6 +99,11 @@ next        | 43                | inc bx               ; the next bus
             | 83 FB 40          | cmp bx, 64           ; 64 of them
             | 72 bus            | jb bus               ; ...
             | E9 wait           | jmp wait             ; all seen
+tick        | 50                | push ax              ; not the BIOS, which is busy for long
+            | B0 20             | mov al, 0x20         ; the next tick may come
+            | E6 20             | out 0x20, al         ; ...
+            | 58                | pop ax               ; ...
+            | CF                | iret                 ; ...
 read        | 66 89 C8          | mov eax, ecx         ; register BL of the function in ECX
             | 88 D8             | mov al, bl           ; ...
             | BA F8 0C          | mov dx, 0xcf8        ; its address
@@ -105,30 +115,35 @@ read        | 66 89 C8          | mov eax, ecx         ; register BL of the func
 
 
 def assemble(listing: str) -> bytes:
-    """Return the machine code, with the distances in place of the labels."""
+    """Return the machine code, with addresses and distances in place of the labels."""
     labels: dict[str, int] = {}
-    distances: list[tuple[int, int, str]] = []
+    places: list[tuple[int, int, int, str]] = []
     code = bytearray()
     for line in listing.strip().splitlines():
         label, encoded, _ = line.split("|", 2)
         labels[label.strip()] = len(code)
         opcode, *rest = encoded.split()
         code += bytes.fromhex(opcode)
-        if len(rest) == 1 and rest[0].islower():
-            width = 2 if opcode in {"E8", "E9"} else 1
-            distances.append((len(code), width, rest[0]))
-            code += bytes(width)
-        else:
-            code += bytes.fromhex("".join(rest))
-    for place, width, label in distances:
-        distance = labels[label] - (place + width)
-        code[place : place + width] = distance.to_bytes(width, "little", signed=True)
+        for part in rest:
+            if part.startswith("@"):
+                places.append((len(code), 2, -ORIGIN, part[1:]))
+                code += bytes(2)
+            elif part.islower():
+                width = 2 if opcode in {"E8", "E9"} else 1
+                places.append((len(code), width, len(code) + width, part))
+                code += bytes(width)
+            else:
+                code += bytes.fromhex(part)
+    for place, width, base, label in places:
+        value = labels[label] - base
+        code[place : place + width] = value.to_bytes(width, "little", signed=True)
     return bytes(code)
 
 
 def image() -> bytes:
     """Return the disk: the sector, and room."""
-    return assemble(LISTING).ljust(SECTOR - len(SIGNATURE), b"\0") + SIGNATURE + bytes(IMAGE - SECTOR)
+    sector = assemble(LISTING).ljust(SECTOR - len(SIGNATURE), b"\0") + SIGNATURE
+    return sector.ljust(IMAGE, b"\0")
 
 
 if __name__ == "__main__":
