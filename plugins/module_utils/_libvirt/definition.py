@@ -47,10 +47,11 @@ def define(
     domain = _with_identity(base, old)
     devices = [_as_before(device, before) for device, before in _pairs(domain, old)]
     known = {_key(device) for device in devices}
+    # What libvirt added keeps its place too: else what is new pushes it to another bus.
     devices += [
         device
         for device in _devices(old)
-        if device.tag == "controller" and device.get("type") == "pci" and _key(device) not in known
+        if device.tag in _ADDED and _is_placed(device) and _key(device) not in known
     ]
     groups = list(bus_groups(addresses, state)) if _may_share(wish, domain) else []
     places = find_places(former_places(guest, addresses), groups, devices)
@@ -105,6 +106,12 @@ def _as_before(device: Element, before: Element | None) -> Element:
     found = (before.find(tag) for tag in tags if device.find(tag) is None)
     kept = [each for each in found if each is not None]
     return device.having(*kept)
+
+
+def _is_placed(device: Element) -> bool:
+    """Tell whether a device has a place among the PCI buses, or makes one of them."""
+    is_bus = (device.tag, device.get("type")) == ("controller", "pci")
+    return is_bus or any(bus_of(place) is not None for place in device.all("address"))
 
 
 def _key(device: Element) -> tuple[str, str | None, str | None]:
