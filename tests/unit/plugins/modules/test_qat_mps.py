@@ -416,6 +416,15 @@ def test_a_card_without_a_known_limit_is_left_alone(runs: Runs) -> None:
     assert "cannot be told" in runs.refusal("restored")
 
 
+def test_a_card_below_a_bridge_that_does_not_tell_is_left_alone(runs: Runs) -> None:
+    add_port(runs.machine, config=b"\xff" * 256)
+    add_card(runs.machine, mps=256, supported=256)
+    result = runs("restored")
+    assert (result["changed"], result["devices"][0]["upstream"]) == (False, None)
+    (warning,) = result["warnings"]
+    assert f"what bridge {PORT} above it supports is not known" in warning
+
+
 def test_two_cards_and_other_devices(runs: Runs) -> None:
     add_card(runs.machine, mps=128)
     add_card(runs.machine, SECOND, mps=128, group=2)
