@@ -220,6 +220,16 @@ def test_entries_of_others_stay(runs: Runs) -> None:
     assert runs.saved == {PF: 256, "0000:99:00.0": 512}
 
 
+@pytest.mark.parametrize("state", ["saved", "restored"])
+def test_a_record_with_other_white_space_stays_as_it_is(runs: Runs, state: str) -> None:
+    add_card(runs.machine)
+    runs.save(256)
+    text = runs.machine.read(RECORD_PATH).replace("\n", "")
+    runs.machine.write(RECORD_PATH, text)
+    assert not runs(state)["changed"]
+    assert runs.machine.read(RECORD_PATH) == text
+
+
 def test_a_reserved_size_is_not_saved(runs: Runs) -> None:
     add_card(runs.machine, mps=None)
     told = runs.refusal("saved")
