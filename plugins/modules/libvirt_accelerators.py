@@ -94,7 +94,6 @@ notes:
 seealso:
   - module: hwaccel.virt.vfio_passthrough
   - module: hwaccel.virt.qat_mps
-  - module: community.libvirt.virt
 """
 
 EXAMPLES = r"""
