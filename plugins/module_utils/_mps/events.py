@@ -32,7 +32,7 @@ PACKAGE = "python3-libvirt"
 _URI = "qemu:///system"
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 5, 3
 _LOOK_MILLISECONDS = 2000
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 2.0
 # By the number of the event (virDomainEventType).
 _LIFECYCLE = (
     "was defined",

@@ -12,13 +12,13 @@ WANTS: str = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
 PROGRAM: str = "/usr/local/lib/hwaccel-virt/mps-watcher.pyz"
 
 COMMENT = "# Written by hwaccel.virt.qat_mps_watcher; state: absent removes it.\n"
-# The monolithic daemon of libvirt and the one for QEMU alone: either may be there.
+# The monolithic daemon of libvirt and the one for QEMU alone. Where both are installed, one of them
+# is not to run: order alone, and whose socket is there starts when the watcher connects.
 _LIBVIRT = "libvirtd.service virtqemud.service"
 # /sys stays writable, where configuration space is; reading all of it takes CAP_SYS_ADMIN.
 _TEXT = """\
 {comment}[Unit]
 Description=Keep the PCI Express Max Payload Size of cards that guests have
-Wants={libvirt}
 After={libvirt}
 StartLimitIntervalSec=0
 
@@ -27,7 +27,7 @@ Type=notify
 ExecStart={command}
 Restart=always
 RestartSec=2
-KillMode=mixed
+TimeoutStopSec=10
 CapabilityBoundingSet=CAP_SYS_ADMIN
 LockPersonality=yes
 MemoryDenyWriteExecute=yes

@@ -256,6 +256,12 @@ def test_the_command_of_the_unit(interpreter: str, command: str) -> None:
     assert line in unit.decode()
 
 
+def test_the_unit_starts_no_daemon_of_libvirt() -> None:
+    """Where both are installed, the one that is not to run would get in the way of the other."""
+    lines = [line for line in render_unit("/bin/sh").decode().splitlines() if "libvirtd" in line]
+    assert lines == ["After=libvirtd.service virtqemud.service"]
+
+
 def test_the_unit_as_systemd_reads_it(tmp_path: Path) -> None:
     """Only what says something of this unit counts: the program is not installed here."""
     tool = shutil.which("systemd-analyze")
