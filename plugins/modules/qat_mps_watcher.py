@@ -76,11 +76,11 @@ unit:
 program:
   description: The file that the service runs.
   returned: success
-  type: path
+  type: str
 interpreter:
   description: The Python that the service runs with.
   returned: success
-  type: path
+  type: str
 files:
   description: What is there of the service after the run, sorted by path.
   returned: success
