@@ -201,9 +201,9 @@ def _changes(state: State, after: Files) -> Iterator[Change]:
         yield Command(("systemctl", "stop", UNIT), seconds=90.0, hint=_MANAGER_HINT, told=True)
     if before.program != after.program:
         yield ProgramChange(
-            PROGRAM,
-            describe_archive(before.program),
-            describe_archive(after.program),
+            path=PROGRAM,
+            before=describe_archive(before.program),
+            after=describe_archive(after.program),
             program_before=before.program,
             program_after=after.program,
         )

@@ -427,7 +427,7 @@ def test_a_guest_that_lets_go(world: World) -> None:
     world.at(5.0, world.reset)
     world.at(5.0, "guest one stopped")
     world.at(5.3, give_back)
-    (repaired, _), (reported, text) = world.run(200.0)
+    (repaired, _repair), (reported, text) = world.run(200.0)
     assert (repaired, reported) == (5.0, 5.5)
     assert "driver c6xx has it" in text
     assert len(world.running.patched) == 1
@@ -442,7 +442,7 @@ def test_a_reset_that_is_going_on(world: World) -> None:
 
     world.at(7.95, lambda: break_device(world.machine))
     world.at(8.25, end)
-    (unreadable, _), (repaired, _) = world.run(20.0)
+    (unreadable, _loss), (repaired, _repair) = world.run(20.0)
     assert (unreadable, repaired) == (8.0, 8.3)
 
 

@@ -129,7 +129,7 @@ def test_each_repair_is_told(watch: Watch) -> None:
 
 def test_without_the_erratum_nothing_is_ever_written(watch: Watch) -> None:
     set_sizes(watch.machine, mps=256)
-    for _ in range(100):
+    for _time in range(100):
         assert watch.outcome() == "right"
     assert (watch.writes, watch.log) == ([], [])
 
@@ -189,7 +189,7 @@ def test_only_those_that_are_asked_for(watch: Watch) -> None:
 )
 def test_what_the_host_has_is_reported_once(watch: Watch, driver: str | None, told: str) -> None:
     watch.machine.bind(PF, driver)
-    for _ in range(3):
+    for _time in range(3):
         assert watch.look() == Finding(ADDRESS, "reported", 128, 256)
     assert watch.writes == []
     [(priority, text)] = watch.log
@@ -220,7 +220,7 @@ def test_another_device_at_the_address(watch: Watch) -> None:
 def test_no_device_at_the_address(watch: Watch) -> None:
     watch.machine.remove(PF)
     assert [watch.outcome(), watch.outcome()] == ["reported", "reported"]
-    assert [text.startswith(f"{PF}: no device is there") for _, text in watch.log] == [True]
+    assert [text.startswith(f"{PF}: no device is there") for _priority, text in watch.log] == [True]
 
 
 def test_a_bridge_that_does_not_tell(watch: Watch) -> None:
@@ -258,7 +258,7 @@ def test_one_that_stays_unreadable_is_left_to_the_comparisons(watch: Watch) -> N
 
 def test_a_locked_down_kernel(watch: Watch) -> None:
     watch.running.answers[CONFIG, "*"] = errno.EPERM
-    for _ in range(3):
+    for _time in range(3):
         assert watch.look() == Finding(ADDRESS, "failed")
     [(priority, text)] = watch.log
     assert priority == ERROR
