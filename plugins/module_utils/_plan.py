@@ -11,7 +11,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ._errors import BlockedError, HostError, HwaccelError
+from ._errors import BlockedError, HostError, HwaccelError, NotTakenError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,8 +221,9 @@ class Command:
         lasting: whether what it has done stays when it fails, or something after it does.
         told: whether a failure after it tells that it was run.
         stdin: what it reads.
-        until: what its effect is seen by, where the command ends before that; none seen within
-            C(patience) seconds is no failure here, since the plan's end is looked at anyway.
+        until: what its effect is seen by, where the command ends before that.
+        patience: how many seconds to look for it.
+        unseen: what to tell when it was not seen by then.
     """
 
     arguments: tuple[str, ...]
@@ -234,6 +235,7 @@ class Command:
     stdin: str = ""
     until: t.Callable[[Host], bool] | None = None
     patience: float = 30.0
+    unseen: str = ""
 
     def apply(self, host: Host) -> None:
         """Run it, and wait for its effect; a status other than zero is an error."""
@@ -247,7 +249,9 @@ class Command:
                 raise
             raise type(error)(f"{error}; {self.hint}", error.number) from error
         deadline = time.monotonic() + self.patience
-        while self.until and not self.until(host) and time.monotonic() < deadline:
+        while self.until and not self.until(host):
+            if time.monotonic() > deadline:
+                raise NotTakenError(self.unseen)
             time.sleep(_LOOK_SECONDS)
 
 

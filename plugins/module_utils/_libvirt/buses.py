@@ -69,27 +69,34 @@ def find_places(
         devices: what else the guest has.
     """
     devices = list(devices)
-    found = dict(former)
+    taken = {place_of(said) for device in devices for said in device.all("address")} - {None}
+    found = {at: place for at, place in former.items() if place_of(place) not in taken}
+    standing = taken | {place_of(place) for place in found.values()}
+    found = {at: place for at, place in found.items() if _first(place) in standing}
     apart = [group for group in groups if len(group) > 1 and not _share(group, found)]
     for address in (each for group in apart for each in group):
         found.pop(address, None)
-    used = {bus_of(place) for device in devices for place in device.all("address")}
-    used |= {bus_of(place) for place in found.values()}
-    there = {device.get("index") for device in devices if device.get("model") == ROOT_PORT}
-    free = (bus for bus in _BUSES if bus not in used)
+    buses = {device.get("index"): device for device in devices if device.tag == "controller"}
+    used = {place[0] for place in (*taken, *map(place_of, found.values())) if place}
+    free = (bus for bus in _BUSES if bus not in used and _is_port(buses.get(str(bus))))
     ports = []
     for group, bus in zip(apart, free):
-        if str(bus) not in there:
+        if str(bus) not in buses:
             said = {"type": "pci", "index": str(bus), "model": ROOT_PORT}
             ports.append(Element("controller", said))
         found.update((address, _place(bus, function)) for function, address in enumerate(group))
     return Places(found, tuple(ports))
 
 
+def _is_port(controller: Element | None) -> bool:
+    """Tell whether what makes a bus is a root port; one that is not there yet will be."""
+    return controller is None or controller.get("model") == ROOT_PORT
+
+
 def _share(group: Iterable[PciAddress], places: Mapping[PciAddress, Element]) -> bool:
     """Tell whether the functions of a group are on one bus already."""
-    buses = {bus_of(places[at]) if at in places else None for at in group}
-    return len(buses) == 1 and None not in buses
+    known = [place_of(places[at]) if at in places else None for at in group]
+    return None not in known and len({place[0] for place in known if place}) == 1
 
 
 def _place(bus: int, function: int) -> Element:
@@ -103,7 +110,19 @@ def _place(bus: int, function: int) -> Element:
     return Element("address", said if function else {**said, "multifunction": "on"})
 
 
-def bus_of(place: Element) -> int | None:
-    """Return the bus of an address, None where that is no PCI address."""
-    bus = place.get("bus")
-    return int(bus, 0) if place.get("type") == "pci" and bus else None
+def place_of(said: Element) -> tuple[int, int, int] | None:
+    """Return bus, slot and function of an address, None where that is no PCI address.
+
+    Raises:
+        ValueError: when it says something that is no number.
+    """
+    if said.get("type") != "pci" or said.get("bus") is None:
+        return None
+    bus, slot, function = (int(said.get(key) or "0", 0) for key in ("bus", "slot", "function"))
+    return bus, slot, function
+
+
+def _first(said: Element) -> tuple[int, int, int] | None:
+    """Return where the first function of a slot is: a guest looks for others only behind it."""
+    place = place_of(said)
+    return (place[0], place[1], 0) if place else None

@@ -17,7 +17,7 @@ from .._errors import RefusedError
 from .wishes import PF, fits
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
@@ -45,6 +45,7 @@ class _Dealer:
         self._wanted = wanted
         self._state = state
         self._taken: dict[PciAddress, str] = {}
+        self._kept: dict[int, list[PciFunction]] = {}
         self._refusals: list[str] = []
 
     def deal(self) -> Shares:
@@ -58,12 +59,11 @@ class _Dealer:
             for wish in sorted(guest.wishes, key=lambda wish: wish.numa_node is None)
             if wish.address is None
         ]
-        missing: dict[int, int] = {}
-        by_running = sorted(open_wishes, key=lambda each: not self._runs(each[0].name))
-        for guest, wish in by_running:
-            missing[id(wish)] = wish.count - self._keep(guest, wish)
+        for guest, wish in sorted(open_wishes, key=lambda each: not self._runs(each[0].name)):
+            self._keep(guest, wish)
         for guest, wish in open_wishes:
-            self._pick(guest, wish, missing[id(wish)])
+            self._pick(guest, wish)
+        self._refusals += self._split_groups()
         if self._refusals:
             raise RefusedError(". ".join(dict.fromkeys(self._refusals)))
         return {
@@ -100,8 +100,8 @@ class _Dealer:
 
     # -- by family -------------------------------------------------------------------------
 
-    def _keep(self, guest: GuestWish, wish: Wish) -> int:
-        """Leave a guest what it has of a wish; return how many that are."""
+    def _keep(self, guest: GuestWish, wish: Wish) -> None:
+        """Leave a guest what it has of a wish."""
         known = self._state.guests.get(guest.name)
         own = [
             function
@@ -114,9 +114,8 @@ class _Dealer:
         if wish.same_numa_node and own:
             node, _number = Counter(each.numa_node for each in own).most_common(1)[0]
             own = [function for function in own if function.numa_node == node]
-        for function in own[: wish.count]:
-            self._taken[function.address] = guest.name
-        return min(len(own), wish.count)
+        self._kept[id(wish)] = own[: wish.count]
+        self._taken.update((function.address, guest.name) for function in self._kept[id(wish)])
 
     def _stays(self, guest: str, function: PciFunction) -> bool:
         """Tell whether a guest can go on with a function; what it holds now it always can."""
@@ -131,27 +130,22 @@ class _Dealer:
         held = any(function.address in other.now for other in others)
         return not held and self._state.not_for(guest, function) is None
 
-    def _pick(self, guest: GuestWish, wish: Wish, number: int) -> None:
+    def _pick(self, guest: GuestWish, wish: Wish) -> None:
         """Give a guest what it lacks of a wish from what is free."""
+        mine = self._kept[id(wish)]
+        number = wish.count - len(mine)
         free = [
             function
             for function in self._state.functions.values()
             if fits(wish, function) and self._why_not(guest, function) is None
         ]
-        mine = [
-            function
-            for address, owner in self._taken.items()
-            if owner == guest.name
-            and (function := self._state.functions.get(address))
-            and fits(wish, function)
-        ]
         if wish.same_numa_node:
-            free = _at_one_node(free, mine if number < wish.count else [], number)
+            free = _at_one_node(free, mine, number)
         if guest.shared_bus and wish.kind != PF:
             free = _of_few_pfs(free, mine, number)
         if number > len(free):
             self._refuse(guest, self._too_few(guest, wish, number, len(free)))
-        for function in free[: max(number, 0)]:
+        for function in free[:number]:
             self._taken[function.address] = guest.name
 
     def _why_not(self, guest: GuestWish, function: PciFunction) -> str | None:
@@ -169,6 +163,18 @@ class _Dealer:
             if other != guest.name:
                 return f"{neighbour.address} of its IOMMU group is given to domain {other}"
         return None
+
+    def _split_groups(self) -> Iterator[str]:
+        """Yield what goes to one guest, and has a neighbour that goes to another."""
+        for address, guest in self._taken.items():
+            function = self._state.functions.get(address)
+            for neighbour in self._state.neighbours(function) if function else ():
+                other = self._taken.get(neighbour.address, guest)
+                if other != guest and address < neighbour.address:
+                    yield (
+                        f"guests {guest} and {other}: {address} and {neighbour.address} of its "
+                        "IOMMU group can only go to one guest together"
+                    )
 
     def _too_few(self, guest: GuestWish, wish: Wish, number: int, free: int) -> str:
         of_kind = [each for each in self._state.functions.values() if fits(wish, each)]

@@ -15,13 +15,13 @@ import typing as t
 from collections import Counter
 from dataclasses import replace
 
-from .buses import ROOT_PORT, bus_groups, bus_of, find_places, former_places
+from .buses import ROOT_PORT, bus_groups, find_places, former_places, place_of
 from .guests import source_of
 from .wishes import PF, VF, is_host_function
 from .xml import Element
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from .._pci.address import PciAddress
     from .guests import Guest
@@ -30,8 +30,25 @@ if t.TYPE_CHECKING:
 
 # Devices that libvirt adds to a definition by itself.
 _ADDED = frozenset(
-    {"audio", "console", "controller", "emulator", "input", "memballoon", "panic", "watchdog"}
+    {
+        "audio",
+        "console",
+        "controller",
+        "emulator",
+        "input",
+        "memballoon",
+        "panic",
+        "watchdog",
+    }
 )
+# What libvirt adds for another device where none is given.
+_ADDED_FOR = {"console": "serial", "graphics": "video"}
+_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "KiB": 1, "M": 1024, "MiB": 1024}
+_KIB.update({"G": 1024**2, "GiB": 1024**2, "T": 1024**3, "TiB": 1024**3})
+# What machine types without a version stand for, which libvirt puts in their place.
+_ALIASES = {"q35": "pc-q35-", "pc": "pc-i440fx-"}
+# Where the order of what is alike counts.
+_ORDERED = frozenset({"os"})
 
 
 def define(
@@ -45,17 +62,25 @@ def define(
         else with_functions(old or Element("domain"), ())
     )
     domain = _with_identity(base, old)
-    devices = [_as_before(device, before) for device, before in _pairs(domain, old)]
+    pairs, left = _pairs(domain, old)
+    if not _are_alike(old, domain):
+        # The buses of another machine are other ones.
+        pairs, left = [(device, None) for device, _before in pairs], []
+    devices = [_as_before(device, before) for device, before in pairs]
     known = {_key(device) for device in devices}
     # What libvirt added keeps its place too: else what is new pushes it to another bus.
     devices += [
         device
-        for device in _devices(old)
+        for device in left
         if device.tag in _ADDED and _is_placed(device) and _key(device) not in known
     ]
     groups = list(bus_groups(addresses, state)) if _may_share(wish, domain) else []
-    places = find_places(former_places(guest, addresses), groups, devices)
-    functions = [host_device(address, state, places.of.get(address)) for address in addresses]
+    former = former_places(guest, addresses) if _are_alike(old, domain) else {}
+    places = find_places(former, groups, devices)
+    functions = [
+        _host_device(at, places.of.get(at), managed=is_managed(at, state, guest))
+        for at in addresses
+    ]
     whole = replace(_list(domain), children=(*devices, *places.ports, *functions))
     return _with_devices(domain, whole)
 
@@ -88,14 +113,28 @@ def _with_identity(domain: Element, old: Element | None) -> Element:
     return replace(domain, children=(name, uuid, *rest))
 
 
-def _pairs(domain: Element, old: Element | None) -> Iterator[tuple[Element, Element | None]]:
-    """Yield every device with the one that it is in the old definition."""
-    left = list(_devices(old))
+def _are_alike(old: Element | None, domain: Element) -> bool:
+    """Tell whether a guest stays a machine of the same kind, with the same buses."""
+    machines = [_machine(each) for each in (old, domain) if each is not None]
+    return len(machines) > 1 and ("q35" in machines[0]) == ("q35" in machines[1])
+
+
+def _machine(domain: Element) -> str:
+    kind = domain.find("os", "type")
+    return (kind.get("machine") or "") if kind is not None else ""
+
+
+def _pairs(
+    domain: Element, old: Element | None
+) -> tuple[list[tuple[Element, Element | None]], list[Element]]:
+    """Return every device with what it is in the old definition, and what is left of that."""
+    left, pairs = list(_devices(old)), []
     for device in _devices(domain):
         before = next((each for each in left if covers(each, device)), None)
         if before is not None:
             left.remove(before)
-        yield device, before
+        pairs.append((device, before))
+    return pairs, left
 
 
 def _as_before(device: Element, before: Element | None) -> Element:
@@ -111,50 +150,93 @@ def _as_before(device: Element, before: Element | None) -> Element:
 def _is_placed(device: Element) -> bool:
     """Tell whether a device has a place among the PCI buses, or makes one of them."""
     is_bus = (device.tag, device.get("type")) == ("controller", "pci")
-    return is_bus or any(bus_of(place) is not None for place in device.all("address"))
+    return is_bus or any(place_of(place) is not None for place in device.all("address"))
 
 
 def _key(device: Element) -> tuple[str, str | None, str | None]:
     return device.tag, device.get("type"), device.get("index")
 
 
-def host_device(address: PciAddress, state: State, place: Element | None = None) -> Element:
-    """Return the host device of a function; libvirt binds what vfio_passthrough does not."""
-    managed = "no" if address in state.bound else "yes"
-    said = {"mode": "subsystem", "type": "pci", "managed": managed}
+def is_managed(address: PciAddress, state: State, guest: Guest | None) -> bool:
+    """Tell whether libvirt binds a function: what it bound for a running guest it gives back."""
+    device = guest.now.get(address) if guest else None
+    return device.get("managed") == "yes" if device else address not in state.bound
+
+
+def host_device(address: PciAddress, state: State) -> Element:
+    """Return the host device by which a function is plugged into a running guest."""
+    return _host_device(address, None, managed=is_managed(address, state, None))
+
+
+def _host_device(address: PciAddress, place: Element | None, *, managed: bool) -> Element:
+    said = {"mode": "subsystem", "type": "pci", "managed": "yes" if managed else "no"}
     return Element("hostdev", said, (source_of(address), *((place,) if place else ())))
 
 
 def _may_share(wish: GuestWish, domain: Element) -> bool:
     """Tell whether a bus is shared; that of machines without PCI Express is shared anyway."""
-    kind = domain.find("os", "type")
-    return wish.shared_bus and kind is not None and "q35" in (kind.get("machine") or "")
+    return wish.shared_bus and "q35" in _machine(domain)
 
 
 def covers(actual: Element, wanted: Element) -> bool:
     """Tell whether all that is wanted of an element is there."""
-    if actual.tag != wanted.tag or (wanted.text and actual.text != wanted.text):
+    if actual.tag != wanted.tag or not _same_text(actual, wanted):
         return False
-    said = (_same(name, actual.get(name), value) for name, value in wanted.attributes.items())
-    if not all(said):
+    if not all(_same(actual, name, value) for name, value in wanted.attributes.items()):
         return False
     left = list(actual.children)
     for child in wanted.children:
-        found = next((each for each in left if covers(each, child)), None)
-        if found is None:
+        place = next((n for n, each in enumerate(left) if covers(each, child)), None)
+        if place is None:
             return False
-        left.remove(found)
-    return actual.tag != "devices" or _counts(actual.children) == _counts(wanted.children)
+        passed = [] if actual.tag in _ORDERED else left[:place]
+        passed += [each for each in left[:place] if each.tag != child.tag and each not in passed]
+        left = [*passed, *left[place + 1 :]]
+    return actual.tag != "devices" or _counts(actual, wanted) == _counts(wanted, wanted)
 
 
-def _same(name: str, actual: str | None, wanted: str) -> bool:
-    # q35 is an alias, for which libvirt puts the newest version of it that QEMU has.
-    versioned = name == "machine" and (actual or "").startswith(f"pc-{wanted}-")
-    return actual == wanted or versioned
+def _same_text(actual: Element, wanted: Element) -> bool:
+    if not wanted.text or actual.text == wanted.text:
+        return True
+    if wanted.tag == "uuid":
+        return actual.text.lower() == wanted.text.lower()
+    sizes = [_kib(each) for each in (actual, wanted)]
+    return sizes[0] is not None and sizes[0] == sizes[1]
 
 
-def _counts(devices: Iterable[Element]) -> Counter[str]:
-    return Counter(device.tag for device in devices if device.tag not in _ADDED)
+def _kib(size: Element) -> float | None:
+    """Return how much memory an element says, None where it says none."""
+    factor = _KIB.get(size.get("unit") or "KiB")
+    known = size.tag in {"memory", "currentMemory"} and size.text.isdecimal()
+    return int(size.text) * factor if known and factor else None
+
+
+def _same(actual: Element, name: str, wanted: str) -> bool:
+    """Tell whether an attribute says what is wanted, as libvirt writes it."""
+    found = actual.get(name)
+    if found is None or found == wanted:
+        return found == wanted
+    if name == "machine" and wanted in _ALIASES:
+        return found.startswith(_ALIASES[wanted])
+    if actual.tag == "address" and actual.get("type") == "pci":
+        return _number(found) == _number(wanted)
+    if name == "unit":
+        return _kib(Element(actual.tag, {}, (), "1")) is not None
+    return actual.tag == "mac" and found.lower() == wanted.lower()
+
+
+def _number(text: str) -> int | str:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return text
+
+
+def _counts(devices: Element, wanted: Element) -> Counter[str]:
+    """Count the devices of each kind that libvirt would not add to what is wanted."""
+    given = {device.tag for device in wanted.children}
+    added = {more for less, more in _ADDED_FOR.items() if less in given and more not in given}
+    return Counter(each.tag for each in devices.children if each.tag not in _ADDED | added)
 
 
 def free_ports(domain: Element) -> int | None:
@@ -163,7 +245,8 @@ def free_ports(domain: Element) -> int | None:
     ports = {device.get("index") for device in devices if device.get("model") == ROOT_PORT}
     if not ports:
         return None
-    used = {bus_of(place) for device in devices for place in device.all("address")}
+    places = [place_of(said) for device in devices for said in device.all("address")]
+    used = {place[0] for place in places if place}
     return sum(int(index or "0") not in used for index in ports)
 
 

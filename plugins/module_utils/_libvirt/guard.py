@@ -84,7 +84,7 @@ def _hot_reasons(
             f"else: {stop}"
         )
     ports = free_ports(guest.live) if guest.live else None
-    if ports is not None and len(added) > ports:
+    if ports is not None and len(added) > ports + len(removed):
         yield (
             f"{len(added)} functions to plug in and {ports} free PCIe ports (controllers of model "
             f"pcie-root-port); {stop}"

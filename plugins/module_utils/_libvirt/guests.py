@@ -60,9 +60,30 @@ class Guest:
         return dict(functions_of(self.defined))
 
     @property
+    def otherwise(self) -> frozenset[PciAddress]:
+        """Functions that it has as other devices than those of this collection."""
+        domains = (self.defined, self.live)
+        return frozenset(at for domain in domains for at in functions_otherwise(domain))
+
+    @property
     def own(self) -> dict[PciAddress, Element]:
         """All of them: what a running one has comes first."""
         return {**self.now, **{at: each for at, each in self.next.items() if at not in self.now}}
+
+
+def functions_otherwise(domain: Element | None) -> Iterator[PciAddress]:
+    """Yield the functions that a guest has as network interfaces or NVMe disks."""
+    for device in domain.all("devices", "interface") if domain else ():
+        for holder in (device, *device.all("actual")):
+            if holder.get("type") == "hostdev":
+                yield from map(_address, holder.all("source", "address"))
+    for source in domain.all("devices", "disk", "source") if domain else ():
+        if source.get("type") == "pci":
+            yield from map(_address, source.all("address"))
+
+
+def _address(said: Element) -> PciAddress:
+    return PciAddress(*(int(said.get(key) or "0", 0) for key in _SOURCE))
 
 
 def functions_of(domain: Element | None) -> Iterator[tuple[PciAddress, Element]]:
@@ -70,7 +91,7 @@ def functions_of(domain: Element | None) -> Iterator[tuple[PciAddress, Element]]
     for device in domain.all("devices", "hostdev") if domain else ():
         source = device.find("source", "address")
         if is_host_function(device) and source is not None:
-            yield PciAddress(*(int(source.get(key) or "0", 0) for key in _SOURCE)), device
+            yield _address(source), device
 
 
 def source_of(address: PciAddress) -> Element:

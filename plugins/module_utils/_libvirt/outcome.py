@@ -10,7 +10,8 @@ import typing as t
 from dataclasses import replace
 
 from .._qat.devices import pf_family, vf_family
-from .definition import covers, define, host_device, kind_of, with_functions
+from .definition import covers, define, host_device, is_managed, kind_of, with_functions
+from .steps import not_let_go
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +42,10 @@ def unmet(state: State, shares: Shares) -> str | None:
         guest = state.guests.get(name)
         if guest is None or not guest.running:
             continue
-        kept = [str(address) for address in sorted(guest.now) if address not in addresses]
+        kept = [address for address in sorted(guest.now) if address not in addresses]
         lacking = [str(address) for address in addresses if address not in guest.now]
         if kept:
-            told.append(
-                f"guest {name} was asked to let go of {', '.join(kept)} and has not: its own "
-                "system has to answer (is it up, does it know hot-plug?); run again, or "
-                "shut it down"
-            )
+            told.append(not_let_go(name, kept))
         if lacking:
             told.append(f"guest {name} has not got {', '.join(lacking)}: see libvirt's log")
     return ". ".join(told) or None
@@ -77,7 +74,13 @@ def _guest(
         "name": wish.name,
         "defined": defined is not None,
         "running": now is not None and now.running,
-        "functions": [_function(after, now, address) for address in addresses],
+        "functions": [
+            {
+                **_function(after, now, address),
+                "managed": is_managed(address, before, found),
+            }
+            for address in addresses
+        ],
         "definition": str(definition),
         "differs": defined is None or not covers(defined, definition),
         "added": [str(address) for address in addresses if address not in former],
@@ -93,7 +96,6 @@ def _function(state: State, guest: Guest | None, address: PciAddress) -> dict[st
         "id": str(function.id) if function else None,
         "family": family.name if family else None,
         "kind": kind_of(state, address),
-        "managed": address not in state.bound,
         "iommu_group": function.iommu_group if function else None,
         "numa_node": function.numa_node if function else None,
         "held": guest is not None and address in guest.now,

@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
     from .._vfio.denylist import VfioPci
-    from .._vfio.holders import Holders
+    from .._vfio.holders import Holder, Holders
     from .wishes import Wanted
 
 
@@ -60,7 +60,7 @@ class State:
         """The guests that have a function now or at their next start, by its address."""
         found: dict[PciAddress, tuple[str, ...]] = {}
         for guest in self.guests.values():
-            for address in guest.own:
+            for address in {*guest.own, *guest.otherwise}:
                 found[address] = (*found.get(address, ()), guest.name)
         return found
 
@@ -90,9 +90,9 @@ class State:
         if function.vfs:
             yield f"it has {len(function.vfs)} VFs, which would go with it"
         holder = self.holders.of(function)
-        if holder is not None and holder.kind != "domain" and not self._is_held_by(guest, function):
+        if holder is not None and holder.kind == "process" and not self._is_its_own(guest, holder):
             yield f"held by {holder}"
-        if uses_it_itself(function.driver) and guest not in self.owners.get(function.address, ()):
+        if uses_it_itself(function.driver):
             yield f"the host uses it (driver {function.driver})"
         if function.iommu_group is None:
             yield "it has no IOMMU group: no IOMMU is on (module iommu_kernel_arg)"
@@ -108,9 +108,10 @@ class State:
                 "allow_denylisted: true"
             )
 
-    def _is_held_by(self, guest: str, function: PciFunction) -> bool:
+    def _is_its_own(self, guest: str, holder: Holder) -> bool:
+        """Tell whether a holder is the guest's own QEMU, which has the whole group open."""
         known = self.guests.get(guest)
-        return known is not None and function.address in known.now
+        return known is not None and known.pid is not None and known.pid == holder.pid
 
     def loses_payload_size(self, address: PciAddress) -> bool:
         """Tell whether a function is a PF whose payload size a reset loses."""

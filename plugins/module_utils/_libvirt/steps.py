@@ -13,7 +13,7 @@ from .definition import host_device
 from .guests import read_guests
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .._host import Host
     from .._pci.address import PciAddress
@@ -50,15 +50,27 @@ def _lines(addresses: list[PciAddress]) -> str:
 
 def _plug(state: State, guest: Guest, address: PciAddress, *, out: bool) -> Command:
     device = guest.now[address] if out else host_device(address, state)
+    # By its UUID, which is never taken for the number of another domain, as a name can be.
+    uuid = guest.live.find("uuid") if guest.live else None
+    domain = uuid.text if uuid else guest.name
     verb = "detach-device" if out else "attach-device"
     return Command(
-        (*_VIRSH, verb, "--domain", guest.name, "--file", "/dev/stdin", "--live"),
+        (*_VIRSH, verb, "--domain", domain, "--file", "/dev/stdin", "--live"),
         hint=_HINT,
         lasting=True,
         told=True,
         stdin=str(device),
         # A guest lets go when its own system has done so; libvirt waits five seconds at most.
         until=(lambda host: not _has(host, guest.name, address)) if out else None,
+        unseen=not_let_go(guest.name, [address]) if out else "",
+    )
+
+
+def not_let_go(name: str, addresses: Iterable[PciAddress]) -> str:
+    """Return what to tell of a guest that keeps what it was asked to let go of."""
+    return (
+        f"guest {name} was asked to let go of {', '.join(map(str, addresses))} and has not: its "
+        "own system has to answer (is it up, does it know hot-plug?); run again, or shut it down"
     )
 
 

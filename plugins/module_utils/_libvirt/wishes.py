@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .._errors import InputError
 from .._pci.address import PciAddress, PciId
 from .._qat.devices import FAMILIES
+from .buses import place_of
 from .xml import Element
 
 if t.TYPE_CHECKING:
@@ -157,6 +158,11 @@ def _definition(name: str, text: str | None) -> Element | None:
     devices = domain.find("devices")
     if devices is None or any(is_host_function(each) for each in devices.children):
         raise InputError("guests[].xml", name, accepted)
+    for said in (each for device in devices.children for each in device.all("address")):
+        try:
+            place_of(said)
+        except ValueError as error:
+            raise InputError("guests[].xml", f"{name}: {said}".strip(), accepted) from error
     return domain
 
 

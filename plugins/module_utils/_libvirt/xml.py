@@ -19,6 +19,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
+# A parser makes spaces of these, where they stand as they are.
+_ESCAPES.update({letter: f"&#{ord(letter)};" for letter in "\t\n\r"})
 
 
 @dataclass(frozen=True)
