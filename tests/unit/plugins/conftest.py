@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.libvirt_runs import GuestTasks
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
     from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import Tasks
@@ -64,3 +65,13 @@ def tasks(machine: Machine, running: RunningHost, run_module: ModuleRunner) -> T
     runs = _helper("vfio_runs")
     runs.add_host(machine)
     return t.cast("Tasks", runs.Tasks(machine, running, run_module))
+
+
+@pytest.fixture
+def guests(machine: Machine, run_module: ModuleRunner) -> GuestTasks:
+    """Tasks of libvirt_accelerators on a host that has an IOMMU and libvirt."""
+    runs = _helper("libvirt_runs")
+    machine.add_iommu()
+    libvirt = runs.Libvirt(machine)
+    host = runs.LibvirtHost(machine, libvirt)
+    return t.cast("GuestTasks", runs.GuestTasks(machine, libvirt, host, run_module))
