@@ -71,7 +71,8 @@ def look_at(domain: libvirt.virDomain) -> dict[str, object]:
 def look() -> dict[str, object]:
     """Look at everything."""
     connection = libvirt.openReadOnly("qemu:///system")
-    guests = {each.name(): look_at(each) for each in connection.listAllDomains()}
+    domains = sorted(connection.listAllDomains(), key=lambda each: each.name())
+    guests = {each.name(): look_at(each) for each in domains}
     qat = [each for each in sorted(DEVICES.iterdir()) if (each / "class").read_text() == QAT_CLASS]
     drivers = {
         each.name: (each / "driver").resolve().name if (each / "driver").exists() else None
