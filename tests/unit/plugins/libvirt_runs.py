@@ -109,6 +109,7 @@ class Libvirt:
         stubborn: guests whose system does not let go of a function.
         slow: how many looks it takes until a guest has let go.
         broken: verbs of virsh that fail.
+        asked: what virsh was asked for: verb, guest and function, in order.
         pending: functions that a guest is about to let go of, with the looks that are left.
     """
 
@@ -119,6 +120,7 @@ class Libvirt:
         self.slow: dict[str, int] = {}
         self.broken: set[str] = set()
         self.pending: dict[tuple[str, str], int] = {}
+        self.asked: list[tuple[str, str, str]] = []
         self._ids = itertools.count(1)
         self._macs = itertools.count(1)
         for folder in (f"{DEFINED}/networks", LIVE):
@@ -239,6 +241,7 @@ class Libvirt:
         name = self._find(options[1])
         device = read(text)
         assert device.tag == "hostdev"
+        self.asked.append((verb.partition("-")[0], name, _source(device)))
         action = {"attach-device": self._attach, "detach-device": self._detach}[verb]
         action(name, device)
         return "Device was plugged\n"
@@ -668,11 +671,7 @@ class LibvirtHost(RunningHost):
     @property
     def plugged(self) -> list[tuple[str, str, str]]:
         """What was plugged in or out: verb, guest and function, in order."""
-        virsh = [command for command in self.commands if command[0] == "virsh"]
-        return [
-            (command[3].partition("-")[0], command[5], _source(read(text)))
-            for command, text in zip(virsh, self.fed)
-        ]
+        return self.libvirt.asked
 
 
 @dataclass
