@@ -105,12 +105,28 @@ def _with_devices(domain: Element, devices: Element) -> Element:
 
 
 def _with_identity(domain: Element, old: Element | None) -> Element:
-    """Return a description with the UUID that the guest has: libvirt knows it by that."""
-    uuid = old.find("uuid") if old else None
-    if uuid is None or domain.find("uuid"):
+    """Return a description with the UUID and the version of the machine that the guest has."""
+    if old is None:
         return domain
-    name, *rest = domain.children
-    return replace(domain, children=(name, uuid, *rest))
+    uuid, children = old.find("uuid"), list(domain.children)
+    if uuid is not None and domain.find("uuid") is None:
+        children.insert(1, uuid)
+    return replace(domain, children=tuple(_with_machine(child, old) for child in children))
+
+
+def _with_machine(child: Element, old: Element) -> Element:
+    """Return the element C(os) with the old machine where its kind is wanted in any version."""
+    kinds = (child.find("type"), old.find("os", "type"))
+    wanted, found = ((kind.get("machine") if kind is not None else None) for kind in kinds)
+    if child.tag != "os" or not wanted or not found or not _is_version(found, wanted):
+        return child
+    parts = (
+        replace(each, attributes={**each.attributes, "machine": found})
+        if each.tag == "type"
+        else each
+        for each in child.children
+    )
+    return replace(child, children=tuple(parts))
 
 
 def _are_alike(old: Element | None, domain: Element) -> bool:
@@ -216,13 +232,17 @@ def _same(actual: Element, name: str, wanted: str) -> bool:
     found = actual.get(name)
     if found is None or found == wanted:
         return found == wanted
-    if name == "machine" and wanted in _ALIASES:
-        return found.startswith(_ALIASES[wanted])
+    if name == "machine":
+        return _is_version(found, wanted)
     if actual.tag == "address" and actual.get("type") == "pci":
         return _number(found) == _number(wanted)
     if name == "unit":
         return _kib(Element(actual.tag, {}, (), "1")) is not None
     return actual.tag == "mac" and found.lower() == wanted.lower()
+
+
+def _is_version(machine: str, alias: str) -> bool:
+    return alias in _ALIASES and machine.startswith(_ALIASES[alias])
 
 
 def _number(text: str) -> int | str:
