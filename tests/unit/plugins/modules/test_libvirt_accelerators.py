@@ -512,7 +512,9 @@ def test_a_tree(machine: Machine, guests: GuestTasks, run_module: ModuleRunner) 
     assert result["changed"]
     assert machine.files() == before
     assert result["pending_writes"] == []
-    command = ["virsh", "--connect", "qemu:///system", "attach-device", "--domain", "one"]
+    # By its UUID: virsh would take a number for an id before it takes it for a name.
+    uuid = guests.libvirt.status("one").findtext("domain/uuid")
+    command = ["virsh", "--connect", "qemu:///system", "attach-device", "--domain", uuid]
     assert result["pending_commands"] == [[*command, "--file", "/dev/stdin", "--live"]]
     one, two = result["guests"]
     assert (functions(one), functions(two)) == ([*vfs[:2], vfs[3]], [vfs[2], vfs[4]])
