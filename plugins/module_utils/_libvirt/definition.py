@@ -150,7 +150,16 @@ def _pairs(
         if before is not None:
             left.remove(before)
         pairs.append((device, before))
-    return pairs, left
+    return [(device, before or _same_nic(device, left)) for device, before in pairs], left
+
+
+def _same_nic(device: Element, left: list[Element]) -> Element | None:
+    """Return the next interface of the old definition: a guest knows it by its MAC address."""
+    nics = (each for each in left if each.tag == "interface")
+    before = next(nics, None) if device.tag == "interface" else None
+    if before is not None:
+        left.remove(before)
+    return before
 
 
 def _as_before(device: Element, before: Element | None) -> Element:

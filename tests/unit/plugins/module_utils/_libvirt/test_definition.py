@@ -257,7 +257,7 @@ def test_every_changed_value_is_a_difference(
 
 @pytest.mark.parametrize(
     "device",
-    ["disk", "interface", "hostdev", "graphics", "channel", "rng", "filesystem"],
+    ["disk", "interface", "hostdev", "serial", "video", "graphics", "channel", "rng", "filesystem"],
 )
 def test_one_device_more(device: str) -> None:
     devices = SECOND.find("devices")
