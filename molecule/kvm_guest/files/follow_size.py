@@ -4,9 +4,9 @@
 
 """Runs a command that has a PF reset, and tells what becomes of its Max Payload Size.
 
-Arguments: address, seconds to look on after the command has ended, command. Writes JSON:
-C(changes), each new size in bytes with the seconds since the command was started, the first one
-before it; and C(log), what the watcher said meanwhile. It ends when the first size has come back.
+Arguments: address, seconds to look on after the command has ended, command. Writes JSON: C(size),
+in bytes, before and at the end; C(wrong), for how many seconds at a time it was another than
+before; and C(log), what the watcher said meanwhile.
 """
 
 from __future__ import annotations
@@ -25,30 +25,33 @@ if t.TYPE_CHECKING:
 STEP_SECONDS = 0.02
 
 
-def follow(device: Path, seconds: float, command: list[str]) -> list[tuple[int | None, float]]:
-    """Return the sizes that were seen, each with the time."""
-    changes = [(payload_size(device), 0.0)]
-    start = time.monotonic()
+def follow(device: Path, seconds: float, command: list[str]) -> dict[str, list[float | None]]:
+    """Return what was seen."""
+    before = size = payload_size(device)
+    wrong, since = [], None
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     end = None
     while end is None or time.monotonic() < end:
-        size = payload_size(device)
-        if size != changes[-1][0]:
-            changes.append((size, round(time.monotonic() - start, 2)))
-        if end is None and process.poll() is not None:
-            end = time.monotonic() + seconds
-        if end is not None and len(changes) > 1 and size == changes[0][0]:
-            break
         time.sleep(STEP_SECONDS)
+        now, size = time.monotonic(), payload_size(device)
+        if size != before and since is None:
+            since = now
+        elif size == before and since is not None:
+            wrong.append(round(now - since, 2))
+            since = None
+        if end is None and process.poll() is not None:
+            end = now + seconds
+    if since is not None:
+        wrong.append(round(time.monotonic() - since, 2))
     if process.returncode:
         sys.exit(f"{command} failed")
-    return changes
+    return {"size": [before, size], "wrong": wrong}
 
 
 if __name__ == "__main__":
     address, seconds, *command = sys.argv[1:]
     began = time.time()
-    changes = follow(DEVICES / address, float(seconds), command)
+    seen = follow(DEVICES / address, float(seconds), command)
     unit = ["journalctl", "--unit=hwaccel-mps-watcher", "--output=cat", f"--since=@{began:.6f}"]
     log = subprocess.run(unit, check=True, capture_output=True, text=True).stdout.splitlines()
-    json.dump({"changes": changes, "log": log}, sys.stdout)
+    json.dump({**seen, "log": log}, sys.stdout)
