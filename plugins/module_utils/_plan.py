@@ -220,6 +220,7 @@ class Command:
         known: whether an earlier run on the same tree has told of it, so that it is no change now.
         lasting: whether what it has done stays when it fails, or something after it does.
         told: whether a failure after it tells that it was run.
+        label: what a failure after it calls it, where its arguments do not say enough.
         stdin: what it reads.
         until: what its effect is seen by, where the command ends before that.
         patience: how many seconds to look for it.
@@ -232,6 +233,7 @@ class Command:
     known: bool = False
     lasting: bool = False
     told: bool = False
+    label: str = ""
     stdin: str = ""
     until: t.Callable[[Host], bool] | None = None
     patience: float = 30.0
@@ -443,7 +445,8 @@ def _after_failure(
                 told.append(f"This could not be undone: {second}")
     if writes:
         told.append(f"Already done and left as it is: {', '.join(map(str, writes))}")
-    ran = [" ".join(each.arguments) for each in made if isinstance(each, Command) and each.told]
+    commands = [each for each in made if isinstance(each, Command) and each.told]
+    ran = [each.label or " ".join(each.arguments) for each in commands]
     if ran:
         told.append(f"Already run: {', '.join(ran)}")
     message = ". ".join(told)

@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: iommu_kernel_arg
 short_description: Turn the IOMMU on by the kernel command line of every boot entry
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Puts C(intel_iommu=on), C(iommu=pt) and further arguments on the kernel command line of every
     boot entry, and where new kernels take theirs from, in the way of the boot loader that the host

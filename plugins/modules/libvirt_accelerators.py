@@ -90,7 +90,8 @@ options:
 notes:
   - A function that M(hwaccel.virt.vfio_passthrough) keeps on a VFIO driver is given with
     C(managed='no'), any other with C(managed='yes'), which has libvirt bind it at the guest's start
-    and leave it without a driver afterwards.
+    and give it back to the driver that the kernel chooses afterwards. A VF that was made with
+    autoprobe off ends without one.
 seealso:
   - module: hwaccel.virt.vfio_passthrough
   - module: hwaccel.virt.qat_mps

@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: qat_mps
 short_description: Save and restore the Max Payload Size of QAT cards that guests have as a whole
-version_added: 0.3.0
+version_added: 0.1.0
 description:
   - QAT devices of generation 1 forget their Max Payload Size (MPS) when a driver other than their
     own resets them, as happens when a guest that has the whole card starts. This module saves the
@@ -41,18 +41,17 @@ options:
         later generations are meant by family, generation, id or address only.
       - An address or an id means any PCI Express endpoint. VFs, whose size is reserved, and bridges
         are refused.
-      - Unlike in other modules, PFs on a VFIO driver are not left out, since it is these that need
-        it. With O(state=saved) a family, a generation, V(qat) and V(all) skip PFs that a guest or
-        a process holds.
+      - A family, a generation, V(qat) and V(all) skip PFs on a VFIO driver, which are for guests,
+        and report them as C(skipped). These are named by address or id.
     type: list
     elements: raw
     default: [all]
   state:
     description:
       - V(saved) records the size that each device has now. Use it before the card is handed over.
-        A device that a guest or a process holds, which may have reset it, is refused by address or
-        id, and skipped otherwise. A size below what the path allows, as after a reset, is not
-        recorded, and an older record stays. A warning tells.
+        A device that a guest or a process holds, which may have reset it, is refused. A size below
+        what the path allows, as after a reset, is not recorded, and an older record stays, with a
+        warning.
       - V(restored) sets the size where it differs. It is meant for after the start of a guest, and
         works while the guest has the card.
     type: str
@@ -148,7 +147,7 @@ devices:
       description: Whether its MPS was set in this run.
       type: bool
     skipped:
-      description: Whether it was left alone, as one that a guest or a process holds.
+      description: Whether it was left alone, as one on a VFIO driver that a word means.
       type: bool
     holder:
       description: >-

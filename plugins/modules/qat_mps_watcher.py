@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: qat_mps_watcher
 short_description: Keep the payload size of whole cards right while guests have them
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Installs a small systemd service on a host of guests. It puts the PCI Express Max Payload Size
     of PFs that a guest has back to what M(hwaccel.virt.qat_mps) has saved, after guests start,

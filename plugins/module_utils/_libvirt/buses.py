@@ -40,8 +40,14 @@ def former_places(
 ) -> dict[PciAddress, Element]:
     """Return where a guest knows its functions, first of all at its next start."""
     known = {**guest.now, **guest.next} if guest else {}
-    found = ((at, known[at].find("address")) for at in addresses if at in known)
-    return {at: place for at, place in found if place is not None}
+    # One that is plugged in, and not defined, may have the place of one that is.
+    by_right = sorted(addresses, key=lambda at: guest is None or at not in guest.next)
+    found: dict[tuple[int, int, int] | None, tuple[PciAddress, Element]] = {}
+    for address in by_right:
+        place = known[address].find("address") if address in known else None
+        if place is not None:
+            found.setdefault(place_of(place), (address, place))
+    return dict(found.values())
 
 
 def bus_groups(addresses: Iterable[PciAddress], state: State) -> Iterator[list[PciAddress]]:

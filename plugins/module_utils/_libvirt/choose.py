@@ -55,10 +55,11 @@ class _Dealer:
         open_wishes = [
             (guest, wish)
             for guest in self._wanted.guests
-            # One that says where comes before one that takes what there is.
-            for wish in sorted(guest.wishes, key=lambda wish: wish.numa_node is None)
+            for wish in guest.wishes
             if wish.address is None
         ]
+        # One that says where comes before one that takes what there is.
+        open_wishes.sort(key=lambda each: (each[1].numa_node is None, not each[1].same_numa_node))
         for guest, wish in sorted(open_wishes, key=lambda each: not self._runs(each[0].name)):
             self._keep(guest, wish)
         for guest, wish in open_wishes:
@@ -86,7 +87,7 @@ class _Dealer:
             self._refuse(guest, f"{wish.address}: {reason}")
 
     def _kept_by(self, guest: GuestWish, function: PciFunction) -> str | None:
-        """Tell who else has a function that is named, None where it lets go of it in this run."""
+        """Tell who else has a function, None where nobody, or who lets go of it in this run."""
         listed = {each.name for each in self._wanted.guests}
         for name in self._state.owners.get(function.address, ()):
             if name == guest.name:
@@ -139,8 +140,12 @@ class _Dealer:
             for function in self._state.functions.values()
             if fits(wish, function) and self._why_not(guest, function) is None
         ]
+        # What nobody has comes before what another guest lets go of.
+        free.sort(key=lambda function: function.address in self._state.owners)
         if wish.same_numa_node:
-            free = _at_one_node(free, mine, number)
+            free = self._at_one_node(guest, wish, free)
+            mine = self._kept[id(wish)]
+            number = wish.count - len(mine)
         if guest.shared_bus and wish.kind != PF:
             free = _of_few_pfs(free, mine, number)
         if number > len(free):
@@ -153,9 +158,7 @@ class _Dealer:
         owner = self._taken.get(function.address)
         if owner is not None:
             return f"given to domain {owner}"
-        for name in self._state.owners.get(function.address, ()):
-            return f"{_domain(self._state.guests[name])} has it"
-        reason = self._state.not_for(guest.name, function)
+        reason = self._kept_by(guest, function) or self._state.not_for(guest.name, function)
         if reason is not None:
             return reason
         for neighbour in self._state.neighbours(function):
@@ -163,6 +166,28 @@ class _Dealer:
             if other != guest.name:
                 return f"{neighbour.address} of its IOMMU group is given to domain {other}"
         return None
+
+    def _at_one_node(
+        self, guest: GuestWish, wish: Wish, free: list[PciFunction]
+    ) -> list[PciFunction]:
+        """Keep the free functions of one NUMA node: of that where there are some, if these do.
+
+        A guest that does not run goes elsewhere where they do not.
+        """
+        mine = self._kept[id(wish)]
+        lacking = wish.count - len(mine)
+        near = [each for each in free if mine and each.numa_node == mine[0].numa_node]
+        if mine and (len(near) >= lacking or self._runs(guest.name)):
+            return near
+        nodes = Counter(function.numa_node for function in free)
+        enough = [node for node in nodes if nodes[node] >= wish.count]
+        if mine and not enough:
+            return near
+        for function in mine:
+            del self._taken[function.address]
+        self._kept[id(wish)] = []
+        chosen = enough[:1] or [node for node, _number in nodes.most_common(1)]
+        return [function for function in free if function.numa_node in chosen]
 
     def _split_groups(self) -> Iterator[str]:
         """Yield what goes to one guest, and has a neighbour that goes to another."""
@@ -195,18 +220,6 @@ class _Dealer:
 
 def _domain(guest: Guest) -> str:
     return f"domain {guest.name}" + (f" (pid {guest.pid})" if guest.pid else "")
-
-
-def _at_one_node(
-    free: list[PciFunction], mine: list[PciFunction], number: int
-) -> list[PciFunction]:
-    """Keep the free functions of one NUMA node: that of what is there, else the first with room."""
-    if mine:
-        return [function for function in free if function.numa_node == mine[0].numa_node]
-    nodes = Counter(function.numa_node for function in free)
-    enough = [node for node in nodes if nodes[node] >= number]
-    chosen = enough[0] if enough else next(iter(node for node, _n in nodes.most_common(1)), None)
-    return [function for function in free if function.numa_node == chosen]
 
 
 def _of_few_pfs(

@@ -47,6 +47,9 @@ _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "KiB": 1, "M": 1024, "MiB": 10
 _KIB.update({"G": 1024**2, "GiB": 1024**2, "T": 1024**3, "TiB": 1024**3})
 # What machine types without a version stand for, which libvirt puts in their place.
 _ALIASES = {"q35": "pc-q35-", "pc": "pc-i440fx-"}
+# What libvirt never adds by itself to what has it not.
+_NEVER_ADDED = frozenset({"feature", "link", "readonly", "shareable"})
+_NEVER_SAID = frozenset({("vcpu", "current")})
 # Where the order of what is alike counts.
 _ORDERED = frozenset({"os"})
 
@@ -209,6 +212,10 @@ def covers(actual: Element, wanted: Element) -> bool:
         return False
     if not all(_same(actual, name, value) for name, value in wanted.attributes.items()):
         return False
+    if any(
+        (actual.tag, name) in _NEVER_SAID for name in {*actual.attributes} - {*wanted.attributes}
+    ):
+        return False
     left = list(actual.children)
     for child in wanted.children:
         place = next((n for n, each in enumerate(left) if covers(each, child)), None)
@@ -217,6 +224,8 @@ def covers(actual: Element, wanted: Element) -> bool:
         passed = [] if actual.tag in _ORDERED else left[:place]
         passed += [each for each in left[:place] if each.tag != child.tag and each not in passed]
         left = [*passed, *left[place + 1 :]]
+    if any(child.tag in _NEVER_ADDED for child in left):
+        return False
     return actual.tag != "devices" or _counts(actual, wanted) == _counts(wanted, wanted)
 
 

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from .choose import Shares
     from .state import State
     from .wishes import GuestWish, Wanted
+    from .xml import Element
 
 
 def check(wanted: Wanted, state: State, shares: Shares) -> None:
@@ -43,6 +44,8 @@ def _reasons(
     guest = state.guests.get(wish.name, Guest(wish.name))
     if guest.defined is None and guest.live is None and wish.definition is None:
         yield "libvirt has no such domain, and xml is not given to define it"
+    if wish.definition is None and _has_password(guest.defined or guest.live):
+        yield "its definition has a password, which the result would show: give its xml without"
     if len(addresses) > wanted.max_functions:
         yield (
             f"{len(addresses)} functions wanted, {wanted.max_functions} are allowed "
@@ -50,6 +53,7 @@ def _reasons(
         )
     if guest.live is not None:
         yield from _hot_reasons(wanted, wish, guest, state, addresses)
+    yield from _disk_reasons(wish, guest)
     for address in addresses:
         if state.locked and state.loses_payload_size(address) and not wanted.accept_mps_loss:
             yield (
@@ -57,6 +61,35 @@ def _reasons(
                 "nothing can put it back; give VFs instead, end the lockdown (Secure Boot), or set "
                 "accept_mps_loss: true"
             )
+
+
+def _disk_reasons(wish: GuestWish, guest: Guest) -> Iterator[str]:
+    """Refuse to put another disk in the place of one, which would look as if all were lost."""
+    if wish.definition is None:
+        return
+    wanted = dict(_disks(wish.definition))
+    for place, path in _disks(guest.defined or guest.live):
+        if wanted.get(place, path) != path:
+            yield (
+                f"its disk {place} is {path}, and xml wants {wanted[place]} in its place: set what "
+                "leads to the disk that it has, or take that one out of the definition first "
+                "(virsh detach-disk --config)"
+            )
+
+
+def _has_password(element: Element | None) -> bool:
+    if element is None:
+        return False
+    return element.get("passwd") is not None or any(map(_has_password, element.children))
+
+
+def _disks(domain: Element | None) -> Iterator[tuple[str, str]]:
+    """Yield the disks of a domain, without removable ones: where they are, and their files."""
+    for disk in domain.all("devices", "disk") if domain else ():
+        target, source = disk.find("target"), disk.find("source")
+        path = source.get("file") if source is not None else None
+        if disk.get("device") in {None, "disk"} and target is not None and path is not None:
+            yield target.get("dev") or "", path
 
 
 def _hot_reasons(

@@ -92,7 +92,7 @@ class State:
         holder = self.holders.of(function)
         if holder is not None and holder.kind == "process" and not self._is_its_own(guest, holder):
             yield f"held by {holder}"
-        if uses_it_itself(function.driver):
+        if uses_it_itself(function.driver) and not self._gets_it_back(guest, function):
             yield f"the host uses it (driver {function.driver})"
         if function.iommu_group is None:
             yield "it has no IOMMU group: no IOMMU is on (module iommu_kernel_arg)"
@@ -107,6 +107,12 @@ class State:
                 "vfio-pci refuses it (denylist): bind it with vfio_passthrough and "
                 "allow_denylisted: true"
             )
+
+    def _gets_it_back(self, guest: str, function: PciFunction) -> bool:
+        """Tell whether libvirt lends a function to the host while its guest does not run."""
+        known = self.guests.get(guest)
+        device = known.next.get(function.address) if known else None
+        return device is not None and device.get("managed") == "yes"
 
     def _is_its_own(self, guest: str, holder: Holder) -> bool:
         """Tell whether a holder is the guest's own QEMU, which has the whole group open."""

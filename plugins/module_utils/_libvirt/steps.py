@@ -56,9 +56,10 @@ def _plug(state: State, guest: Guest, address: PciAddress, *, out: bool) -> Comm
     verb = "detach-device" if out else "attach-device"
     return Command(
         (*_VIRSH, verb, "--domain", domain, "--file", "/dev/stdin", "--live"),
-        hint=_HINT,
+        hint=f"{address} {'out of' if out else 'into'} guest {guest.name}: {_HINT}",
         lasting=True,
         told=True,
+        label=f"{verb} {address} (guest {guest.name})",
         stdin=str(device),
         # A guest lets go when its own system has done so; libvirt waits five seconds at most.
         until=(lambda host: not _has(host, guest.name, address)) if out else None,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .._errors import RefusedError
 from .._pci.lockdown import UNLOCK
+from .._vfio.holders import is_vfio_driver
 
 if t.TYPE_CHECKING:
     from .state import Device, State
@@ -25,7 +26,7 @@ class Decision:
         mps: the size that is written to it, None for nothing.
         saved: the size that is recorded of it, None for nothing.
         warning: what an operator should know, None for nothing.
-        skipped: whether it is left alone, since a guest has it.
+        skipped: whether it is left alone, as a guest's.
     """
 
     mps: int | None = None
@@ -43,13 +44,13 @@ def decide(wanted: Wanted, state: State) -> tuple[Decision, ...]:
     return tuple(_decide(wanted, state, device) for device in state.devices)
 
 
-def is_skipped(wanted: Wanted, device: Device) -> bool:
-    """Tell whether a word means a device that a guest has, whose size now says nothing."""
-    return wanted.saves and device.is_held and not device.by_name
+def is_skipped(device: Device) -> bool:
+    """Tell whether a word means a device that is a guest's: these are named one by one."""
+    return is_vfio_driver(device.function.driver) and not device.by_name
 
 
 def _decide(wanted: Wanted, state: State, device: Device) -> Decision:
-    if is_skipped(wanted, device):
+    if is_skipped(device):
         return Decision(skipped=True)
     _check_kind(device)
     if wanted.saves:

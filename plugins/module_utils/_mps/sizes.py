@@ -91,7 +91,7 @@ class PayloadSizes:
                 device.as_result(
                     repaired=device.payload.current is not None
                     and device.payload.current == written.get(device.address),
-                    skipped=is_skipped(self.wanted, device),
+                    skipped=is_skipped(device),
                 )
                 for device in after.devices
             ]

@@ -74,7 +74,8 @@ def test_what_libvirt_adds_is_no_difference(
         (">2</vcpu>", ">4</vcpu>"),
         ("<acpi />", "<apic />"),
         ('mode="maximum"', 'mode="host-passthrough"'),
-        ("one.qcow2", "other.qcow2"),
+        (">2</vcpu>", " current='1'>2</vcpu>"),
+        ("</interface>", "<link state='down'/></interface>"),
         ('network="default"', 'network="other"'),
         ('<model type="virtio"', '<model type="e1000e"'),
         ('managed="yes"', 'managed="no"'),
@@ -99,7 +100,7 @@ def test_what_was_changed_by_hand_is_brought_back(
     assert functions(told) == vfs[:2]
     back = guests.libvirt.dump("one")
     assert text.count("<disk ") == back.count("<disk ")
-    assert (">65536</memory>" in back, "other.qcow2" in back) == (True, False)
+    assert (">65536</memory>" in back, "<link" in back) == (True, False)
 
 
 @pytest.mark.parametrize("kind", ["disk", "interface", "serial"])

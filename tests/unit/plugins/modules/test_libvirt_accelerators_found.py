@@ -281,3 +281,97 @@ def test_a_network_card_of_another_model_keeps_its_address(
     (told,) = guests(new("one", some(1), xml=xml("one", nic.format("", "e1000e"))))
     assert told["differs"]
     assert "52:54:00:12:34:56" in told["definition"]
+
+
+# -- what a reading of the whole found ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_a_guest_lets_go_of_is_for_others_of_the_task(
+    machine: Machine, guests: GuestTasks, *, gone: bool
+) -> None:
+    """A guest that is to be absent, or to have less, is shut off."""
+    vfs = add_vfs(machine, number=3)
+    guests.deal(new("one", some(2)), new("two", some(1)))
+    told = guests.deal(guest("one", *([] if gone else [some(1)])), guest("two", some(2)))
+    assert functions(told[1]) == [vfs[0 if gone else 1], vfs[2]]
+
+
+def test_what_nobody_has_comes_first(machine: Machine, guests: GuestTasks) -> None:
+    vfs = add_vfs(machine, number=4)
+    guests.deal(new("one", some(2)), new("two", some(1)))
+    told = guests.deal(guest("one", some(1)), guest("two", some(2)))
+    assert functions(told[1]) == [vfs[2], vfs[3]]
+
+
+def test_a_running_guest_is_not_taken_from_unasked(machine: Machine, guests: GuestTasks) -> None:
+    add_vfs(machine, number=3)
+    guests.deal(new("one", some(2)), new("two", some(1)))
+    guests.libvirt.start("one")
+    message = guests.refusal(guest("one", some(1)), guest("two", some(2)))
+    assert "domain one (pid" in message
+
+
+def test_a_wish_with_a_node_comes_first_whoever_has_it(
+    machine: Machine, guests: GuestTasks
+) -> None:
+    vfs = add_vfs(machine, number=2)
+    machine.write(f"{machine.device(vfs[0])}/numa_node", "0\n")
+    machine.write(f"{machine.device(vfs[1])}/numa_node", "1\n")
+    told = guests.deal(new("one", some(1)), new("two", some(1, numa_node=0)))
+    assert [functions(each) for each in told] == [[vfs[1]], [vfs[0]]]
+
+
+def test_a_guest_moves_to_a_node_where_there_is_enough(
+    machine: Machine, guests: GuestTasks
+) -> None:
+    vfs = add_vfs(machine, number=3)
+    for vf, node in zip(vfs, (0, 1, 1)):
+        machine.write(f"{machine.device(vf)}/numa_node", f"{node}\n")
+    guests.deal(new("one", vfs[0]))
+    (told,) = guests.deal(guest("one", some(2, same_numa_node=True)))
+    assert functions(told) == vfs[1:]
+
+
+def test_a_disk_is_not_exchanged(machine: Machine, guests: GuestTasks) -> None:
+    add_vfs(machine)
+    guests.deal(new("one", xml=xml("one")))
+    other = xml("one").replace("one.qcow2", "other.qcow2")
+    message = guests.refusal(new("one", xml=other))
+    assert "one.qcow2, and xml wants" in message
+
+
+def test_a_password_is_not_shown(machine: Machine, guests: GuestTasks) -> None:
+    add_vfs(machine)
+    guests.deal(new("one", xml=xml("one")))
+    path = "etc/libvirt/qemu/one.xml"
+    text = machine.read(path)
+    shown = "<graphics type='vnc' passwd='abc'/></devices>"
+    machine.write(path, text.replace("</devices>", shown))
+    message = guests.refusal(guest("one", some(1)))
+    assert "has a password" in message
+    assert "abc" not in message
+
+
+def test_two_functions_do_not_get_one_place(machine: Machine, guests: GuestTasks) -> None:
+    vfs = add_vfs(machine)
+    guests.deal(new("one", vfs[0], xml=xml("one", ports=12)))
+    guests.libvirt.start("one")
+    bus = guests.libvirt.place("one", vfs[0], live=True).partition(":")[0]
+    text = machine.read("etc/libvirt/qemu/one.xml")
+    there, other = f"bus='0x0{bus}' slot='0x00'", "bus='0x0b' slot='0x00'"
+    assert text.count(there.replace("'", '"')) + text.count(there) == 1
+    moved = text.replace(there, other).replace(there.replace("'", '"'), other)
+    machine.write("etc/libvirt/qemu/one.xml", moved)
+    (told,) = guests(guest("one", vfs[0], vfs[1]))
+    assert told["definition"].count("bus='0x0b'") == 1
+
+
+def test_what_libvirt_lends_to_the_host_stays(machine: Machine, guests: GuestTasks) -> None:
+    """A managed card goes back to its driver while its guest does not run."""
+    vfs = add_vfs(machine)
+    guests.deal(new("one", some(1)))
+    machine.add_driver("c6xxvf", "qat_c62xvf")
+    machine.bind(vfs[0], "c6xxvf")
+    (told,) = guests.deal(guest("one", some(1)))
+    assert functions(told) == [vfs[0]]

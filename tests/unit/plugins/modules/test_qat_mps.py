@@ -256,7 +256,7 @@ def test_a_held_card_is_skipped_and_refused_by_name(runs: Runs, *, domain: bool)
 
 
 def test_a_held_card_that_does_not_respond_is_skipped(runs: Runs) -> None:
-    add_card(runs.machine)
+    add_card(runs.machine, driver="vfio-pci")
     runs.machine.add_domain("guest", PF, pid=4242)
     break_device(runs.machine)
     result = runs("saved")
@@ -266,7 +266,7 @@ def test_a_held_card_that_does_not_respond_is_skipped(runs: Runs) -> None:
 def test_a_card_of_a_guest_that_does_not_run_is_saved(runs: Runs) -> None:
     add_card(runs.machine, driver="vfio-pci")
     runs.machine.add_domain("guest", PF)
-    result = runs("saved")
+    result = runs("saved", PF)
     assert result["devices"][0]["holder"] == {"kind": "domain", "name": "guest", "pid": None}
     assert runs.saved == {PF: 256}
 
@@ -399,12 +399,20 @@ def test_a_guest_has_the_card(runs: Runs) -> None:
     runs.machine.hold(PF)
     runs.machine.add_domain("guest", PF, pid=4242)
     set_sizes(runs.machine, mps=128)
-    for devices in ((), (PF,)):
-        set_sizes(runs.machine, mps=128)
-        result = runs("restored", *devices)
-        assert result["devices"][0]["repaired"]
-        assert not result["devices"][0]["skipped"]
+    for named in (False, True):
+        result = runs("restored", *([PF] if named else []))
+        assert result["devices"][0]["repaired"] is named
+        assert result["devices"][0]["skipped"] is not named
         assert result["devices"][0]["holder"] == {"kind": "domain", "name": "guest", "pid": 4242}
+
+
+@pytest.mark.parametrize("state", ["saved", "restored"])
+@pytest.mark.parametrize("word", ["all", "qat", "c62x", "gen1"])
+def test_words_leave_cards_on_a_vfio_driver_alone(runs: Runs, state: str, word: str) -> None:
+    add_card(runs.machine, driver="vfio-pci")
+    result = runs(state, word)
+    assert [device["skipped"] for device in result["devices"]] == [True]
+    assert runs.saved == {}
 
 
 def test_a_card_without_a_known_limit_is_left_alone(runs: Runs) -> None:
