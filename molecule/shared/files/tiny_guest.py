@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, hwaccel.virt maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -120,7 +119,7 @@ def assemble(listing: str) -> bytes:
     places: list[tuple[int, int, int, str]] = []
     code = bytearray()
     for line in listing.strip().splitlines():
-        label, encoded, _ = line.split("|", 2)
+        label, encoded = line.split("|", 2)[:2]
         labels[label.strip()] = len(code)
         opcode, *rest = encoded.split()
         code += bytes.fromhex(opcode)
