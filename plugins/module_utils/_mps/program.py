@@ -116,12 +116,14 @@ def main(version: str, arguments: Sequence[str] | None = None) -> int:
 
 def _once(host: Host) -> int:
     """Compare without libvirt; status 1 tells that something is not as it is to be."""
-    findings = Watcher(host, to_terminal, time.monotonic).check(COMPARISON, None)
+    watcher = Watcher(host, to_terminal, time.monotonic)
+    findings = watcher.check(COMPARISON, None)
     for finding in findings:
         if finding.outcome == RIGHT:
             text = f"{finding.address}: Max Payload Size {finding.found}, as it is to be"
             to_terminal(INFO, text)
-    return int(any(finding.outcome not in {RIGHT, REPAIRED} for finding in findings))
+    wrong = any(finding.outcome not in {RIGHT, REPAIRED} for finding in findings)
+    return int(wrong or not watcher.has_record)
 
 
 def _serve(host: Host) -> int:

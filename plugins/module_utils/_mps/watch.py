@@ -63,6 +63,9 @@ class Watcher:
 
     Args:
         clock: only goes forward; the same as that of the reasons.
+
+    Attributes:
+        has_record: whether the record could be read when last looked at.
     """
 
     def __init__(self, host: Host, log: Log, clock: t.Callable[[], float]) -> None:
@@ -71,6 +74,7 @@ class Watcher:
         self._clock = clock
         self._once = Once(log)
         self._unreadable_since: dict[PciAddress, float] = {}
+        self.has_record = True
 
     def check(self, reason: Reason, held: AbstractSet[PciAddress] | None) -> tuple[Finding, ...]:
         """Look at recorded PFs, and set the payload size where it has to be set.
@@ -85,7 +89,9 @@ class Watcher:
             sizes = SizeRecord.read(self._host).sizes
         except HwaccelError as error:
             self._once.tell(_RECORD, ERROR, str(error))
+            self.has_record = False
             return ()
+        self.has_record = True
         self._once.settle(_RECORD, "the record of payload sizes can be read again")
         return tuple(
             self._look(address, sizes[address], reason)
@@ -120,8 +126,10 @@ class Watcher:
         if payload.current == wanted:
             self._once.settle(str(address), f"{address}: Max Payload Size {wanted}, as it is to be")
             return Finding(address, RIGHT, wanted, wanted)
-        if not is_vfio_driver(function.driver):
-            return self._leave(function, payload, wanted)
+        # Asked just before the write: the card may be back with the host by now.
+        driver = self._host.link_name(f"{function.path}/driver")
+        if not is_vfio_driver(driver):
+            return self._leave(function, driver, payload, wanted)
         return self._repair(payload, saved, wanted, reason)
 
     def _repair(self, payload: Payload, saved: SavedSize, wanted: int, reason: Reason) -> Finding:
@@ -129,17 +137,19 @@ class Watcher:
         when = reason.what
         if reason.at is not None:
             when = f"{self._clock() - reason.at:.3f} s after: {reason.what}"
-        clamped = f" (saved {saved.mps}; {payload.limit})" if wanted != saved.mps else ""
+        again = " again" if wanted == saved.mps else f" (saved {saved.mps}; {payload.limit})"
         self._once.forget(str(payload.address))
         self._log(
             NOTICE,
-            f"{payload.address}: Max Payload Size was {_size(payload.current)}, is {wanted} again"
-            f"{clamped}; {when}",
+            f"{payload.address}: Max Payload Size was {_size(payload.current)}, "
+            f"is {wanted}{again}; {when}",
         )
         return Finding(payload.address, REPAIRED, payload.current, wanted)
 
-    def _leave(self, function: PciFunction, payload: Payload, wanted: int) -> Finding:
-        owner = f"driver {function.driver} has it" if function.driver else "it has no driver"
+    def _leave(
+        self, function: PciFunction, driver: str | None, payload: Payload, wanted: int
+    ) -> Finding:
+        owner = f"driver {driver} has it" if driver else "it has no driver"
         self._once.tell(
             str(function.address),
             WARNING,

@@ -166,6 +166,10 @@ def test_what_is_wrong_is_told_by_the_status(machine: Machine, built: Path) -> N
     done = run(built, "--once", "--root", machine.root)
     assert done.returncode == 1
     assert "devices are not written below" in done.stdout
+    machine.write("var/lib/hwaccel/mps.json", "{")
+    done = run(built, "--once", "--root", machine.root)
+    assert done.returncode == 1
+    assert "no record of payload sizes" in done.stdout
 
 
 def test_version_and_help(built: Path) -> None:

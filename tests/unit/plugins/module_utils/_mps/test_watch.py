@@ -11,6 +11,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._mps import watch as watch_file
 from ansible_collections.hwaccel.virt.plugins.module_utils._mps.agenda import (
     COMPARISON,
     Agenda,
@@ -24,6 +25,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._mps.log import (
     WARNING,
     to_journal,
 )
+from ansible_collections.hwaccel.virt.plugins.module_utils._mps.payload import read_payload
 from ansible_collections.hwaccel.virt.plugins.module_utils._mps.watch import Finding, Watcher
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, DEVICES, OTHER, PF
@@ -38,6 +40,9 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.mps_runs import (
 )
 
 if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+    from ansible_collections.hwaccel.virt.plugins.module_utils._mps.payload import Payload
+    from ansible_collections.hwaccel.virt.plugins.module_utils._pci.function import PciFunction
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
 ADDRESS = PciAddress.parse(PF)
@@ -142,7 +147,7 @@ def test_never_above_what_the_path_allows(watch: Watch) -> None:
     port = space(PORT_ID, mps=512, supported=512, port_type=4)
     watch.machine.write(f"{DEVICES}/{PORT}/config", port)
     assert watch.look() == Finding(ADDRESS, "repaired", 128, 256)
-    assert "is 256 again (saved 1024; the device supports 256)" in watch.log[0][1]
+    assert "is 256 (saved 1024; the device supports 256)" in watch.log[0][1]
 
 
 def test_a_size_above_the_path_is_put_down(watch: Watch) -> None:
@@ -278,6 +283,20 @@ def test_a_device_that_does_not_take_it(watch: Watch) -> None:
 def test_a_kernel_that_does_not_answer(watch: Watch) -> None:
     watch.running.blocked.add(CONFIG)
     assert watch.look() == Finding(ADDRESS, "failed")
+
+
+def test_a_card_that_is_back_with_the_host_meanwhile(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_sizes(watch.machine, mps=128)
+
+    def read(host: Host, function: PciFunction) -> Payload:
+        watch.machine.bind(PF, "c6xx")
+        return read_payload(host, function)
+
+    monkeypatch.setattr(watch_file, "read_payload", read)
+    assert watch.outcome() == "reported"
+    assert watch.writes == []
 
 
 def test_a_broken_record(watch: Watch) -> None:
