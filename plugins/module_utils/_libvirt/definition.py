@@ -119,9 +119,9 @@ def _with_identity(domain: Element, old: Element | None) -> Element:
 
 def _with_machine(child: Element, old: Element) -> Element:
     """Return the element C(os) with the old machine where its kind is wanted in any version."""
-    kinds = (child.find("type"), old.find("os", "type"))
-    wanted, found = ((kind.get("machine") if kind is not None else None) for kind in kinds)
-    if child.tag != "os" or not wanted or not found or not _is_version(found, wanted):
+    kind, found = child.find("type"), _machine(old)
+    wanted = (kind.get("machine") or "") if kind is not None else ""
+    if child.tag != "os" or not _is_version(found, wanted):
         return child
     parts = (
         replace(each, attributes={**each.attributes, "machine": found})

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from functools import cached_property
 
 from .._errors import HostError
 from .._pci.address import PciAddress
@@ -49,23 +50,23 @@ class Guest:
         """Whether it runs, or is paused: it has its functions."""
         return self.live is not None
 
-    @property
+    @cached_property
     def now(self) -> dict[PciAddress, Element]:
         """The functions of the host that it holds now, by address."""
         return dict(functions_of(self.live))
 
-    @property
+    @cached_property
     def next(self) -> dict[PciAddress, Element]:
         """Those that it gets at its next start."""
         return dict(functions_of(self.defined))
 
-    @property
+    @cached_property
     def otherwise(self) -> frozenset[PciAddress]:
         """Functions that it has as other devices than those of this collection."""
         domains = (self.defined, self.live)
         return frozenset(at for domain in domains for at in functions_otherwise(domain))
 
-    @property
+    @cached_property
     def own(self) -> dict[PciAddress, Element]:
         """All of them: what a running one has comes first."""
         return {**self.now, **{at: each for at, each in self.next.items() if at not in self.now}}
