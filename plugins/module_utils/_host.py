@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import stat
 import subprocess
 import tempfile
@@ -28,6 +29,9 @@ if t.TYPE_CHECKING:
 
 _LOCK = "/run/hwaccel.lock"
 _LINK_LIMIT = 40
+_LAST_LINES = 20
+# More than that many bytes are not looked through for the last lines.
+_LAST_BYTES = 16384
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
 
 
@@ -317,11 +321,7 @@ class Host:
 
     def feed(self, command: Sequence[str], text: str, *, seconds: float = 60.0) -> str:
         """Run a command that reads a text and return its standard output."""
-        if not self.live:
-            raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
-        # A plain su leaves the folders of root's own programs out.
-        path = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
-        environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "PATH": path}
+        self._check_live(command)
         try:
             done = subprocess.run(
                 list(command),
@@ -331,7 +331,7 @@ class Host:
                 errors="surrogateescape",
                 check=False,
                 timeout=seconds,
-                env=environment,
+                env=_environment(),
             )
         except OSError as error:
             raise HostError.from_os("run", command[0], error.errno or 0) from error
@@ -342,6 +342,52 @@ class Host:
             told = (done.stderr or done.stdout).strip()
             raise HostError(f"{' '.join(command)} failed with status {done.returncode}: {told}")
         return done.stdout
+
+    def run_logged(
+        self,
+        command: Sequence[str],
+        log: str,
+        *,
+        folder: str,
+        seconds: float,
+    ) -> None:
+        """Run a long command in a folder; its output is added to a log as it comes.
+
+        Past the bound everything that it has started and that has not left it is killed too.
+
+        Raises:
+            HostError: with the last lines of its output.
+        """
+        self._check_live(command)
+        told = f"{' '.join(command)}, run in {folder},"
+        with self._open_log(log) as output:
+            start = output.tell()
+            output.write(f"$ {' '.join(command)}\n".encode("utf-8", "surrogateescape"))
+            output.flush()
+            try:
+                status = _run_group(command, output, self.locate(folder), seconds)
+            except OSError as error:
+                raise HostError.from_os(f"run in {folder}", command[0], error.errno or 0) from error
+        if status == 0:
+            return
+        last = last_lines((self.read_bytes(log) or b"")[start:])
+        if status is None:
+            message = f"{told} did not end within {seconds:g} s; the end of {log}:\n{last}"
+            raise BlockedError(message, errno.ETIMEDOUT)
+        raise HostError(f"{told} failed with status {status}; the end of {log}:\n{last}")
+
+    def _open_log(self, path: str) -> t.BinaryIO:
+        place = self.locate(path)
+        try:
+            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            return os.fdopen(os.open(place, flags, 0o600), "ab")
+        except OSError as error:
+            raise HostError.from_os("write", path, error.errno or 0) from error
+
+    def _check_live(self, command: Sequence[str]) -> None:
+        if not self.live:
+            raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
 
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
@@ -360,6 +406,43 @@ class Host:
             # A child that the kernel does not let go has a copy of the handle, and lives on.
             fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
+
+
+def last_lines(content: bytes) -> str:
+    """Return the last lines of a log, undecodable bytes kept."""
+    lines = content[-_LAST_BYTES:].decode("utf-8", "surrogateescape").splitlines()
+    return "\n".join(lines[-_LAST_LINES:])
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of commands."""
+    # A plain su leaves the folders of root's own programs out.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+    return {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "PATH": path}
+
+
+def _run_group(
+    command: Sequence[str],
+    output: t.BinaryIO,
+    folder: str,
+    seconds: float,
+) -> int | None:
+    """Run a command and return its status, None where it had to be killed with its children."""
+    with subprocess.Popen(
+        list(command),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=_environment(),
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            return None
 
 
 def _wait_for_lock(handle: int, seconds: float) -> None:

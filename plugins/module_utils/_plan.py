@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ._errors import BlockedError, HostError, HwaccelError, NotTakenError
+from ._host import last_lines
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,6 +226,9 @@ class Command:
         until: what its effect is seen by, where the command ends before that.
         patience: how many seconds to look for it.
         unseen: what to tell when it was not seen by then.
+        log: where its output is added as it comes, for one that takes long.
+        folder: where it runs, with a log.
+        logs: what else it may write about itself: the new lines there are told where it fails.
     """
 
     arguments: tuple[str, ...]
@@ -238,23 +242,45 @@ class Command:
     until: t.Callable[[Host], bool] | None = None
     patience: float = 30.0
     unseen: str = ""
+    log: str = ""
+    folder: str = "/"
+    logs: tuple[str, ...] = ()
 
     def apply(self, host: Host) -> None:
         """Run it, and wait for its effect; a status other than zero is an error."""
+        sizes = {path: len(host.read_bytes(path) or b"") for path in self.logs}
         try:
-            if self.stdin:
-                host.feed(self.arguments, self.stdin, seconds=self.seconds)
-            else:
-                host.run(self.arguments, seconds=self.seconds)
+            self._run(host)
         except HostError as error:
-            if not self.hint:
+            told = "".join(
+                f"\nThe end of {path}:\n{last_lines(content)}"
+                for path, size in sizes.items()
+                if (content := added(host.read_bytes(path) or b"", size))
+            )
+            if not self.hint and not told:
                 raise
-            raise type(error)(f"{error}; {self.hint}", error.number) from error
+            # After lines of a log a remedy stands on its own.
+            between = "\n" if self.log else "; "
+            hint = f"{between}{self.hint}" if self.hint else ""
+            raise type(error)(f"{error}{told}{hint}", error.number) from error
         deadline = time.monotonic() + self.patience
         while self.until and not self.until(host):
             if time.monotonic() > deadline:
                 raise NotTakenError(self.unseen)
             time.sleep(_LOOK_SECONDS)
+
+    def _run(self, host: Host) -> None:
+        if self.log:
+            host.run_logged(self.arguments, self.log, folder=self.folder, seconds=self.seconds)
+        elif self.stdin:
+            host.feed(self.arguments, self.stdin, seconds=self.seconds)
+        else:
+            host.run(self.arguments, seconds=self.seconds)
+
+
+def added(content: bytes, size: int) -> bytes:
+    """Return what was added to a log since it had a size; all of one that was begun anew."""
+    return content[size:] if len(content) >= size else content
 
 
 @dataclass(frozen=True)

@@ -613,3 +613,69 @@ def test_a_lock_that_cannot_be_made(
     monkeypatch.setattr(_host, "_LOCK", str(tmp_path / "gone/lock"))
     with pytest.raises(HostError, match="cannot open"), live.lock():
         pytest.fail("no lock")
+
+
+LOG = "var/log/hwaccel/build.log"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    return str(tmp_path / LOG)
+
+
+def run_logged(log: str, script: str, *, seconds: float = 30.0) -> None:
+    """Run a script on the running machine in the folder above its log."""
+    folder = str(Path(log).parents[3])
+    Host().run_logged(("sh", "-c", script), log, folder=folder, seconds=seconds)
+
+
+def test_a_long_command_adds_all_that_it_says_to_its_log(log: str, tmp_path: Path) -> None:
+    run_logged(log, "echo one; echo two >&2; pwd")
+    assert Path(log).read_text() == f"$ sh -c echo one; echo two >&2; pwd\none\ntwo\n{tmp_path}\n"
+    assert stat.S_IMODE(Path(log).stat().st_mode) == 0o600
+    run_logged(log, "cat")
+    assert Path(log).read_text().endswith(f"{tmp_path}\n$ sh -c cat\n")
+
+
+def test_a_long_command_that_fails_tells_its_own_last_lines(log: str) -> None:
+    run_logged(log, "echo of an earlier command")
+    with pytest.raises(HostError) as told:
+        run_logged(log, "seq 100; printf 'b\\377d'; exit 3")
+    lines = str(told.value).splitlines()
+    assert "failed with status 3" in lines[0]
+    assert lines[0].endswith(f"the end of {log}:")
+    assert lines[1:] == [*map(str, range(82, 101)), "b\udcffd"]
+    with pytest.raises(HostError) as told:
+        run_logged(log, "exit 1")
+    assert "of an earlier command" not in str(told.value)
+
+
+def test_a_long_command_past_its_bound_is_killed_with_its_children(
+    log: str, tmp_path: Path
+) -> None:
+    script = "echo begun; (sleep 60; touch late) & echo $! >child; wait"
+    begun = time.monotonic()
+    with pytest.raises(BlockedError, match=r"did not end within 0.5 s; the end of .*\n.*\nbegun"):
+        run_logged(log, script, seconds=0.5)
+    assert time.monotonic() - begun < 30
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists():
+        state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        if state == "Z":
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_long_command_that_is_not_there(log: str, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"cannot run in /nowhere \./configure: .*ENOENT"):
+        Host().run_logged(("./configure",), log, folder="/nowhere", seconds=1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match=r"cannot write .*ENOTDIR|cannot write .*EEXIST"):
+        Host().run_logged(("true",), str(tmp_path / "file" / "a.log"), folder="/", seconds=1)
+
+
+def test_a_long_command_is_not_run_for_a_tree(host: Host) -> None:
+    with pytest.raises(HostError, match="commands are not run for the tree"):
+        host.run_logged(("true",), "/a.log", folder="/", seconds=1)

@@ -10,6 +10,7 @@ import errno
 import stat
 import typing as t
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
@@ -23,11 +24,11 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     Foretold,
     Marker,
     Plan,
+    added,
 )
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 COUNT = "/sys/bus/pci/devices/0000:01:00.0/sriov_numvfs"
 
@@ -74,6 +75,13 @@ class Recorder(Host):
         assert seconds > 0
         self._do(" ".join(command))
         return ""
+
+    def run_logged(self, command: Sequence[str], log: str, *, folder: str, seconds: float) -> None:
+        """Note a long command, which says more in a log of its own."""
+        assert seconds > 0
+        path = Path(self.locate("/own.log"))
+        path.write_bytes((path.read_bytes() if path.exists() else b"") + b"it went wrong\n")
+        self._do(f"{' '.join(command)} in {folder} to {log}")
 
 
 def count(
@@ -549,3 +557,27 @@ def test_a_record_when_a_field_cannot_be_set(
     with pytest.raises(HostError, match=r"^no$"):
         Plan((RECORD, config_write(error))).apply(host)
     assert host.done == ["write /var/record", *record]
+
+
+def test_a_long_command_has_a_folder_and_a_log(tmp_path: Path) -> None:
+    host = Recorder(tmp_path)
+    Plan((Command(("make",), log="/a.log", folder="/usr/src"),)).apply(host)
+    Plan((Command(("make",), log="/a.log"),)).apply(host)
+    assert host.done == ["make in /usr/src to /a.log", "make in / to /a.log"]
+
+
+def test_what_a_long_command_adds_to_other_logs_is_told_where_it_fails(tmp_path: Path) -> None:
+    what = "make in / to /a.log"
+    host = Recorder(tmp_path, failing={what: errno.EIO})
+    (tmp_path / "own.log").write_text("of an earlier run\n")
+    command = Command(("make",), log="/a.log", logs=("/own.log", "/no.log"), hint="see them")
+    with pytest.raises(HostError) as told:
+        Plan((command,)).apply(host)
+    assert str(told.value) == f"{what} failed\nThe end of /own.log:\nit went wrong\nsee them"
+    assert told.value.number == errno.EIO
+
+
+def test_what_was_added_to_a_log() -> None:
+    assert added(b"old new", 4) == b"new"
+    assert added(b"old", 3) == b""
+    assert added(b"begun anew", 100) == b"begun anew"
