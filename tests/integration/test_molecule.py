@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+
 if t.TYPE_CHECKING:
     from pytest_ansible.molecule import MoleculeScenario
 
+_TOLD_LINES = 120
 
-def test_scenario(molecule_scenario: MoleculeScenario) -> None:
+
+def test_scenario(molecule_scenario: MoleculeScenario, request: pytest.FixtureRequest) -> None:
+    live = request.config.getoption("capture") == "no"
+    capture = None if live else request.getfixturevalue("capfd")
     result = molecule_scenario.test()
+    if result.returncode and capture:
+        # What went wrong stands at the end of many thousand lines.
+        said = "".join(capture.readouterr()).splitlines()
+        request.node.add_report_section("call", "molecule", "\n".join(said))
+        told = "\n".join(said[-_TOLD_LINES:])
+        pytest.fail(f"molecule scenario {molecule_scenario.name} failed:\n{told}", pytrace=False)
     assert result.returncode == 0, f"molecule scenario {molecule_scenario.name} failed"
