@@ -13,7 +13,7 @@ import pytest
 if t.TYPE_CHECKING:
     from pytest_ansible.molecule import MoleculeScenario
 
-_TOLD_LINES = 120
+_BEFORE, _AFTER = 15, 60
 
 
 def test_scenario(molecule_scenario: MoleculeScenario, request: pytest.FixtureRequest) -> None:
@@ -21,9 +21,11 @@ def test_scenario(molecule_scenario: MoleculeScenario, request: pytest.FixtureRe
     capture = None if live else request.getfixturevalue("capfd")
     result = molecule_scenario.test()
     if result.returncode and capture:
-        # What went wrong stands at the end of many thousand lines.
         said = "".join(capture.readouterr()).splitlines()
         request.node.add_report_section("call", "molecule", "\n".join(said))
-        told = "\n".join(said[-_TOLD_LINES:])
+        # What went wrong stands somewhere in many thousand lines: the last task that failed.
+        failures = [number for number, line in enumerate(said) if "fatal: [" in line]
+        at = failures[-1] if failures else len(said)
+        told = "\n".join(said[max(at - _BEFORE, 0) : at + _AFTER])
         pytest.fail(f"molecule scenario {molecule_scenario.name} failed:\n{told}", pytrace=False)
     assert result.returncode == 0, f"molecule scenario {molecule_scenario.name} failed"
