@@ -37,7 +37,9 @@ HEIGHTS = {
     "_grid": 3,
     "_mps": 3,
     "_qat": 3,
+    "_qat_package": 3,
     "_qat_config": 3,
+    "_qatlib": 3,
     "_vfio": 3,
     "_module": 4,
 }
