@@ -14,7 +14,7 @@ from .._plan import FileChange, Plan
 from .checks import check, warnings
 from .edit import edited, new_text, without
 from .numbers import VF
-from .record import FileRecord, read_record, with_record
+from .record import TAKEN_BACK, FileRecord, read_record, with_record
 from .state import observe
 from .wanted import Wanted
 
@@ -137,7 +137,7 @@ class DeviceConfig:
 
     def _take_back(self, file: ConfigFile, known: FileRecord | None) -> Step:
         if known is not None:
-            return Step(file, replace(file, text=known.taken_back(file.text)), None)
+            return Step(file, replace(file, text=known.taken_back(file.text)), TAKEN_BACK)
         text = None if file.text is None else without(self.wanted, file.text)
         after = replace(file, text=text)
         if text == file.text:

@@ -134,8 +134,8 @@ class Document:
         if name in self.sections():
             return self
         ends = len(self.lines) - 1 if self.lines[-1] == "" else len(self.lines)
-        above = self.lines[ends - 1].strip() if ends else ""
-        return self._with_lines(ends, [*([""] if above else []), f"[{name}]"])
+        # An empty line even below another one: it goes with the section again.
+        return self._with_lines(ends, [*([""] if ends else []), f"[{name}]"])
 
     def without_value(self, section: str, key: str) -> Document:
         """Return the document without a key."""
@@ -213,10 +213,8 @@ def _with_raw(text: str, raw: str) -> str:
         return text
     if unquoted(pair["value"]) != pair["value"] and unquoted(raw) == raw:
         raw = f'"{raw}"'
-    before = pair["before"]
-    if not pair["value"] and not before.endswith(" "):
-        before += " "
-    after = pair["after"]
-    if after.startswith("#"):
-        after = f" {after}"
+    before, after = pair["before"], pair["after"]
+    if not pair["value"]:
+        before += "" if before.endswith(" ") else " "
+        after = f" {after}" if after.startswith("#") else after
     return f"{before}{raw}{after}"

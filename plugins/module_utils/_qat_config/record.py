@@ -21,13 +21,20 @@ _MODULE = "qat_config"
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a file was before us, and what we made of it; None for no file."""
+    """What a file was before us, and what we made of it; None for no file.
 
-    found: str | None
-    made: str | None
+    Args:
+        standing: whether that is done, rather than taken back again.
+    """
+
+    found: str | None = None
+    made: str | None = None
+    standing: bool = True
 
     def taken_back(self, now: str | None) -> str | None:
         """Return what the file would be without us; what others have changed since stays."""
+        if not self.standing:
+            return now
         if now == self.made:
             return self.found
         if now is None or self.made is None:
@@ -44,6 +51,10 @@ class FileRecord:
         if self.found is None and not document.sections():
             return None
         return str(document)
+
+
+# What is left of a record, so that a second run finds nothing to take out.
+TAKEN_BACK: t.Final = FileRecord(standing=False)
 
 
 def _without_ours(document: Document, section: str, found: Document, made: Document) -> Document:
@@ -68,8 +79,10 @@ def _plain(raw: str | None) -> str | None:
 def read_record(undo: UndoRecord, path: str) -> FileRecord | None:
     """Return what is remembered of a file, None for nothing."""
     entry = undo.entry(_MODULE, path)
-    if entry is None or entry.made is None:
+    if entry is None:
         return None
+    if entry.made is None:
+        return TAKEN_BACK
     texts = entry.found.get("content"), entry.made.get("content")
     if not all(isinstance(text, (str, type(None))) for text in texts):
         message = (
@@ -84,5 +97,7 @@ def with_record(undo: UndoRecord, path: str, record: FileRecord | None) -> UndoR
     """Return the undo record with what is remembered of a file, or without."""
     if record is None:
         return undo.without_entry(_MODULE, path)
+    if not record.standing:
+        return undo.with_entry(_MODULE, path, UndoEntry({}, None))
     entry = UndoEntry({"content": record.found}, {"content": record.made})
     return undo.with_entry(_MODULE, path, entry)

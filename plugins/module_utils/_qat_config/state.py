@@ -16,7 +16,7 @@ from . import services
 from .document import Document
 from .instances import Section
 from .keys import GENERAL
-from .numbers import PF, VF, family_of, read_names
+from .numbers import PF, VF, FileName, family_of, read_names
 from .service import QAT_SERVICE, ServiceStart, read_start
 from .targets import choose
 
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
     from .._host import Host
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
-    from .numbers import FileName
     from .services import Services
     from .targets import Target
     from .wanted import Wanted
@@ -129,7 +128,7 @@ def observe(host: Host, wanted: Wanted) -> State:
                 text=host.read_text(target.path),
                 modified=host.modified(target.path),
                 has_vfs=_has_vfs(host, target, wanted.kind),
-                related=_related(host, target, functions, names),
+                related=_related(host, target, wanted.kind, functions, names),
             )
             for target in targets.files
         ),
@@ -153,22 +152,39 @@ def _has_vfs(host: Host, target: Target, kind: str) -> bool:
 def _related(
     host: Host,
     target: Target,
+    kind: str,
     functions: Mapping[PciAddress, PciFunction],
     names: Mapping[PciAddress, FileName],
 ) -> tuple[Related, ...]:
     """Return the files on the other side of SR-IOV; in a guest there is none to be seen."""
-    function = target.function
-    if function is None:
-        return ()
-    others = function.vfs if function.pf is None else (function.pf,)
-    kind = VF if function.pf is None else PF
     found = []
-    for address in others:
-        if address not in names or family_of(functions[address], kind) is None:
-            continue
+    for address in _other_side(target, kind, functions, names):
         path = str(names[address])
         text = host.read_text(path)
         enabled = None if text is None else Document.parse(text).value(GENERAL, services.KEY)
         if enabled is not None:
             found.append(Related(path, address, enabled))
     return tuple(found)
+
+
+def _other_side(
+    target: Target,
+    kind: str,
+    functions: Mapping[PciAddress, PciFunction],
+    names: Mapping[PciAddress, FileName],
+) -> tuple[PciAddress, ...]:
+    """Return the PF of a VF, or the VFs of a PF, as far as they have files."""
+    other, function = PF if kind == VF else VF, target.function
+    if function is not None:
+        related = function.vfs if function.pf is None else (function.pf,)
+        return tuple(
+            address
+            for address in related
+            if address in names and family_of(functions[address], other) is not None
+        )
+    mine = FileName.parse(target.path)
+    if kind != VF or mine is None:
+        return ()
+    # A file of a VF that has no number here: where there is one PF of the type, it is that one's.
+    pfs = [at for at, name in names.items() if (name.prefix, name.kind) == (mine.prefix, PF)]
+    return tuple(pfs) if len(pfs) == 1 else ()
