@@ -156,6 +156,13 @@ class Host:
         except (OSError, HostError):
             return None
 
+    def group_of(self, path: str) -> int | None:
+        """Return the number of the group that a file or node belongs to, None without one."""
+        try:
+            return os.stat(self.locate(path)).st_gid
+        except (OSError, HostError):
+            return None
+
     def free_bytes(self, path: str) -> int | None:
         """Return how much root may still write to the file system of a folder, None without one."""
         try:

@@ -15,6 +15,7 @@ from .._pci.function import OVERRIDE, read_functions
 from .._pci.lockdown import is_locked
 from .._qat.devices import is_denylisted, pf_family, vf_family
 from .._qat.rules import read_rules as read_sriov_rules
+from .._qatlib.rules import read_own_vfs
 from .._undo import UndoRecord
 from .._vfio.binding import parse_override
 from .._vfio.boot_rules import read_rules
@@ -43,7 +44,7 @@ class State:
         functions: every PCI function.
         guests: every libvirt domain by name.
         bound: functions that vfio_passthrough keeps on a VFIO driver.
-        reserved: VFs that the host keeps for itself (qat_sriov, host_vfs).
+        reserved: VFs that the host keeps for itself (qat_sriov, host_vfs; qatlib_service).
         locked: whether the kernel refuses writes to configuration space.
     """
 
@@ -86,7 +87,7 @@ class State:
 
     def _reasons(self, guest: str, function: PciFunction) -> Iterator[str]:
         if function.address in self.reserved:
-            yield "the host keeps it for itself (qat_sriov, host_vfs)"
+            yield "the host keeps it for itself (qat_sriov, host_vfs; or qatlib_service)"
         if function.vfs:
             yield f"it has {len(function.vfs)} VFs, which would go with it"
         holder = self.holders.of(function)
@@ -158,6 +159,7 @@ def observe(host: Host, wanted: Wanted) -> State:
 
 def _reserved(host: Host, functions: list[PciFunction]) -> Iterator[PciAddress]:
     """Yield the VFs of the host: as its rules say, and as they wait for their own driver now."""
+    yield from read_own_vfs(host)
     for rule in read_sriov_rules(host):
         if rule.host_vfs is not None:
             yield from rule.host_vfs.addresses

@@ -39,6 +39,7 @@ HEIGHTS = {
     "_qat": 3,
     "_qat_package": 3,
     "_qat_config": 3,
+    "_qat_software": 3,
     "_qatlib": 3,
     "_vfio": 3,
     "_module": 4,

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What qatlib's service finds on a host: its files, the VFs meant for it, and who may open them."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._pci.function import read_config, read_functions
+from .._qat.devices import pf_family, vf_family
+from .._qat.selectors import select_pfs
+from .._qat_config.service import ServiceStart, read_start
+from .._undo import UndoRecord
+from .._vfio.holders import is_vfio_driver, read_holders
+from .environment import Environment, read_environment
+from .rules import RULES
+from .unit import DROP_IN, GROUP, UNIT
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._host import Host
+    from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
+    from .._qat.devices import QatFamily
+    from .._vfio.holders import Holder
+    from .wanted import Wanted
+
+LIMITS: t.Final = "/etc/security/limits.d/90-hwaccel-qatlib.conf"
+_OWN_FILES = (DROP_IN, RULES, LIMITS)
+_GROUPS = "/etc/group"
+
+
+@dataclass(frozen=True)
+class Node:
+    """The VFIO node of a VF that is on a VFIO driver, and the number of the group that it has."""
+
+    path: str
+    gid: int | None
+
+    @property
+    def device(self) -> str:
+        """The device in sysfs whose node it is."""
+        return f"/sys/class/vfio/{self.path.rpartition('/')[2]}"
+
+
+@dataclass(frozen=True)
+class OwnPf:
+    """A PF of which programs of the host use VFs.
+
+    Args:
+        vfs: those VFs, made already or not; None where it cannot be told where they will be.
+        named: whether it was named by address or id.
+    """
+
+    function: PciFunction
+    family: QatFamily
+    vfs: tuple[PciAddress, ...] | None
+    named: bool
+
+    @property
+    def address(self) -> PciAddress:
+        """Its PCI address."""
+        return self.function.address
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The files that make the service what it is; None for one that is not there."""
+
+    files: Mapping[str, bytes | None]
+    environment: Environment
+
+    def with_environment(self, content: bytes | None) -> Settings:
+        """Return it with other settings in the environment's file."""
+        return replace(self, environment=replace(self.environment, content=content))
+
+
+@dataclass(frozen=True)
+class State:
+    """A host as the module sees it.
+
+    Args:
+        pfs: the chosen PFs that the host itself drives.
+        skipped: those that stand on a VFIO driver, which are a guest's.
+        nodes: by VF, the nodes of all VFs that qatlib could use.
+        holders: domains by the VFs that they have.
+        gid: number of the group of qatlib's users, None where there is no such group.
+        modified: when one of the files was last changed, in seconds since 1970.
+    """
+
+    settings: Settings
+    pfs: tuple[OwnPf, ...]
+    skipped: tuple[OwnPf, ...]
+    nodes: Mapping[PciAddress, Node]
+    holders: Mapping[PciAddress, Holder]
+    gid: int | None
+    undo: UndoRecord
+    live: bool
+    start: ServiceStart
+    modified: float | None
+
+    @property
+    def own_vfs(self) -> tuple[PciAddress, ...]:
+        """The VFs that programs of the host use, sorted by address."""
+        return tuple(sorted(vf for pf in self.pfs for vf in pf.vfs or ()))
+
+
+def observe(host: Host, wanted: Wanted) -> State:
+    """Read everything that the decision needs."""
+    functions = read_functions(host)
+    pfs = tuple(_chosen(host, wanted, functions))
+    usable = [function for function in functions.values() if _is_usable(function)]
+    settings = Settings(
+        files={path: host.read_bytes(path) for path in _OWN_FILES},
+        environment=read_environment(host),
+    )
+    read_at_start = (DROP_IN, RULES, settings.environment.path)
+    times = [time for path in read_at_start if (time := host.modified(path)) is not None]
+    return State(
+        settings=settings,
+        pfs=tuple(pf for pf in pfs if pf.named or not is_vfio_driver(pf.function.driver)),
+        skipped=tuple(pf for pf in pfs if not pf.named and is_vfio_driver(pf.function.driver)),
+        nodes=_nodes(host, usable),
+        holders=read_holders(host, usable).domains,
+        gid=_gid(host),
+        undo=UndoRecord.read(host),
+        live=host.live,
+        start=read_start(host, UNIT),
+        modified=max(times, default=None),
+    )
+
+
+def _chosen(
+    host: Host,
+    wanted: Wanted,
+    functions: Mapping[PciAddress, PciFunction],
+) -> t.Iterator[OwnPf]:
+    if not wanted.selectors:
+        return
+    selection = select_pfs(wanted.selectors, functions, missing_ok=wanted.missing_ok)
+    for function in selection.pfs:
+        family = pf_family(function)
+        named = function.address in selection.by_name
+        words = {selector.word for selector in wanted.selectors}
+        # A word such as all means the PFs that qatlib can use; a family's name means that family.
+        if family and (named or family.has_services or family.name in words):
+            yield OwnPf(function, family, _vfs(host, wanted, function), named)
+
+
+def _vfs(host: Host, wanted: Wanted, pf: PciFunction) -> tuple[PciAddress, ...] | None:
+    """Return the first VFs of a PF: those that are there, or where they will be."""
+    total = pf.total_vfs or 0
+    count = total if wanted.vfs is None else min(wanted.vfs, total)
+    if len(pf.vfs) >= count:
+        return pf.vfs[:count]
+    capability = read_config(host, pf.address).sriov()
+    if capability is None:
+        return None
+    places = [capability.vf_address(pf.address, index) for index in range(count)]
+    return tuple(place for place in places if place is not None)
+
+
+def _is_usable(function: PciFunction) -> bool:
+    """Tell whether qatlib could use a function: a VF of generation 4 or later on VFIO."""
+    family = vf_family(function)
+    return family is not None and family.has_services and is_vfio_driver(function.driver)
+
+
+def _nodes(host: Host, vfs: list[PciFunction]) -> dict[PciAddress, Node]:
+    found = {}
+    for vf in vfs if host.live else ():
+        path = f"/dev/vfio/{vf.iommu_group}"
+        if vf.iommu_group is not None and host.exists(path):
+            found[vf.address] = Node(path, host.group_of(path))
+    return found
+
+
+def _gid(host: Host) -> int | None:
+    for line in (host.read_text(_GROUPS) or "").splitlines():
+        name, _password, gid, *_members = [*line.split(":"), "", "", ""]
+        if name == GROUP and gid.isdecimal():
+            return int(gid)
+    return None
