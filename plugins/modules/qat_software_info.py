@@ -12,8 +12,8 @@ module: qat_software_info
 short_description: Tell which software makes the QAT devices of a host or guest usable
 version_added: 0.1.0
 description:
-  - Looks at the QAT devices of a machine and at the drivers that its kernel has, and tells which way
-    leads to programs that use them, qatlib, the vendor's package, or the kernel's driver alone.
+  - Looks at the QAT devices of a machine and at the drivers that its kernel has, and tells which
+    way leads to programs that use them, qatlib, the vendor's package, or the kernel's driver alone.
   - Fails where the way that is asked for cannot be gone, with the ways that there are.
   - qatlib is for generation 4 and later. Stock kernels of Debian 12 and 13 are built without the
     drivers of generation 4.

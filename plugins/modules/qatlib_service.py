@@ -9,7 +9,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: qatlib_service
-short_description: Give VFs to programs of the host through qatlib, and keep its service off the rest
+short_description: Give VFs to the programs of a host through qatlib, and guests the rest
 version_added: 0.1.0
 description:
   - Says which virtual functions (VFs) of QAT devices of generation 4 and later the programs of this
