@@ -83,20 +83,24 @@ class LoadedModule:
         return self.users > len(self.holders) or not NAMES.issuperset(self.holders)
 
 
-def read_loaded(host: Host) -> tuple[LoadedModule, ...]:
+def read_loaded(host: Host, release: str) -> tuple[LoadedModule, ...]:
     """Return the modules of these names that are loaded, drivers before what they need."""
-    names = (*DRIVERS, *HELPERS, CORE)
-    return tuple(_loaded(host, name) for name in names if host.exists(f"/sys/module/{name}"))
+    text = host.read_text(f"{MODULES}/{release}/modules.builtin") or ""
+    built_in = {module_name(path) for path in text.splitlines()}
+    return tuple(
+        _loaded(host, name, built_in=name in built_in)
+        for name in (*DRIVERS, *HELPERS, CORE)
+        if host.exists(f"/sys/module/{name}")
+    )
 
 
-def _loaded(host: Host, name: str) -> LoadedModule:
+def _loaded(host: Host, name: str, *, built_in: bool) -> LoadedModule:
     folder = f"/sys/module/{name}"
     users = host.attribute(f"{folder}/refcnt") or "0"
     return LoadedModule(
         name=name,
         in_tree=_OUT_OF_TREE not in (host.attribute(f"{folder}/taint") or ""),
-        # A module that was loaded has a state.
-        built_in=not host.exists(f"{folder}/initstate"),
+        built_in=built_in,
         holders=tuple(host.names(f"{folder}/holders")),
         users=int(users) if users.isdigit() else 0,
     )

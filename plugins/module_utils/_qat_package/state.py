@@ -125,7 +125,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         headers=host.exists(f"{MODULES}/{release}/build"),
         processors=_processors(host),
         signing=Signing(program, tuple(path for path in needed if path and not host.exists(path))),
-        loaded=read_loaded(host),
+        loaded=read_loaded(host, release),
         held=tuple(_read_held(host)),
         modules=modules,
         unsigned=tuple(path for path in modules if is_signed(host, path) is False),
