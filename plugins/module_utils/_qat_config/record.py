@@ -33,8 +33,6 @@ class FileRecord:
 
     def taken_back(self, now: str | None) -> str | None:
         """Return what the file would be without us; what others have changed since stays."""
-        if not self.standing:
-            return now
         if now == self.made:
             return self.found
         if now is None or self.made is None:

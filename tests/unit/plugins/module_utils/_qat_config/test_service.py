@@ -1,0 +1,84 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When a service was started, and whether it knows a file."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.service import (
+    QAT_SERVICE,
+    ServiceStart,
+    read_start,
+)
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import RunningHost
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
+
+NEVER = ServiceStart()
+
+
+class Systemd(RunningHost):
+    """A running host whose systemd says one thing."""
+
+    answer: str | None = None
+
+    def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
+        """Say it."""
+        assert seconds > 0
+        assert list(command) == [
+            "systemctl",
+            "show",
+            "qat_service.service",
+            "--property=ActiveState,ActiveEnterTimestampMonotonic",
+        ]
+        if self.answer is None:
+            raise HostError("systemctl: there is none")
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "since"),
+    [
+        ("ActiveState=active\nActiveEnterTimestampMonotonic=2500000\n", 1002.5),
+        ("ActiveEnterTimestampMonotonic=2500000\nActiveState=reloading\n", 1002.5),
+        ("ActiveState=inactive\nActiveEnterTimestampMonotonic=2500000\n", None),
+        ("ActiveState=failed\nActiveEnterTimestampMonotonic=0\n", None),
+        ("ActiveState=active\nActiveEnterTimestampMonotonic=\n", None),
+        ("rubbish", None),
+        (None, None),
+    ],
+)
+def test_what_systemd_tells(machine: Machine, answer: str | None, since: float | None) -> None:
+    machine.write("proc/stat", "cpu 1 2\nbtime 1000\n")
+    host = Systemd(machine)
+    host.answer = answer
+    assert read_start(host, QAT_SERVICE) == ServiceStart(since)
+
+
+@pytest.mark.parametrize("text", ["cpu 1 2\n", "btime\n", "btime x\n", ""])
+def test_a_kernel_that_does_not_tell_when_it_was_started(machine: Machine, text: str) -> None:
+    machine.write("proc/stat", text)
+    host = Systemd(machine)
+    host.answer = "ActiveState=active\nActiveEnterTimestampMonotonic=2500000\n"
+    assert read_start(host, QAT_SERVICE) == NEVER
+
+
+def test_a_tree_has_no_services(machine: Machine) -> None:
+    assert read_start(machine.host, QAT_SERVICE) == NEVER
+
+
+@pytest.mark.parametrize(
+    ("since", "modified", "older"),
+    [(100.0, 102.0, True), (100.0, 100.5, False), (100.0, 50.0, False), (None, 102.0, False)],
+)
+def test_whether_it_is_older(since: float | None, modified: float | None, *, older: bool) -> None:
+    assert ServiceStart(since).is_older_than(modified) is older
+    assert not ServiceStart(since).is_older_than(None)
