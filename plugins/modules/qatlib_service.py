@@ -155,6 +155,13 @@ vfs:
   returned: success
   type: list
   elements: str
+given_back:
+  description: >-
+    VFs that an earlier run had chosen and this one has not. They stay on their driver, see
+    M(hwaccel.virt.vfio_passthrough).
+  returned: success
+  type: list
+  elements: str
 files:
   description: The files of this module that are there after the run.
   returned: success

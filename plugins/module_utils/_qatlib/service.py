@@ -110,6 +110,7 @@ class QatlibService:
                 for pf in sorted((*after.pfs, *after.skipped), key=lambda pf: pf.address)
             ],
             "vfs": [str(vf) for vf in sorted(own)],
+            "given_back": [str(vf) for vf in sorted(before.former - own)],
             "files": sorted(
                 path for path, content in after.settings.files.items() if content is not None
             ),

@@ -16,7 +16,7 @@ from .._qat_config.service import ServiceStart, read_start
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver, read_holders
 from .environment import Environment, read_environment
-from .rules import RULES
+from .rules import RULES, read_own_vfs
 from .unit import DROP_IN, GROUP, UNIT
 
 if t.TYPE_CHECKING:
@@ -86,6 +86,7 @@ class State:
     Args:
         pfs: the chosen PFs that the host itself drives.
         skipped: those that stand on a VFIO driver, which are a guest's.
+        former: the VFs that were meant for programs of the host before.
         nodes: by VF, the nodes of all VFs that qatlib could use.
         holders: domains by the VFs that they have.
         gid: number of the group of qatlib's users, None where there is no such group.
@@ -95,6 +96,7 @@ class State:
     settings: Settings
     pfs: tuple[OwnPf, ...]
     skipped: tuple[OwnPf, ...]
+    former: frozenset[PciAddress]
     nodes: Mapping[PciAddress, Node]
     holders: Mapping[PciAddress, Holder]
     gid: int | None
@@ -124,6 +126,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         settings=settings,
         pfs=tuple(pf for pf in pfs if pf.named or not is_vfio_driver(pf.function.driver)),
         skipped=tuple(pf for pf in pfs if not pf.named and is_vfio_driver(pf.function.driver)),
+        former=read_own_vfs(host),
         nodes=_nodes(host, usable),
         holders=read_holders(host, usable).domains,
         gid=_gid(host),
