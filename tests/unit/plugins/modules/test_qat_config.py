@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import stat
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
 from ansible_collections.hwaccel.virt.tests.unit.plugins.config_runs import (
+    MODULE,
     PF_FILE,
     PREFIXES,
     UNDO,
@@ -24,6 +27,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.config_runs import (
     status,
 )
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, OTHER, PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import MODULES
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
@@ -69,6 +73,18 @@ def add_guest(machine: Machine, *addresses: str, family: str = "c62x") -> None:
     """Have a guest that sees VFs, and no PF."""
     for address in addresses:
         machine.add_function(address, FAMILIES[family].vf_id)
+
+
+def test_the_examples_run(tasks: ConfigTasks) -> None:
+    tasks.machine.add_pf()
+    tasks.machine.add_pf("4xxx", "0000:04:00.0")
+    add_guest(tasks.machine, "0000:00:07.0")
+    module = importlib.import_module(f"{MODULES}.{MODULE}")
+    told = [task.get(f"hwaccel.virt.{MODULE}") for task in yaml.safe_load(module.EXAMPLES)]
+    results = [tasks.run(**options) for options in told if options]
+    assert [result.get("msg") for result in results] == [None] * len(results)
+    assert [result["warnings"] for result in results] == [[]] * len(results)
+    assert all(result["changed"] for result in results)
 
 
 # -- what becomes of a file ------------------------------------------------------------------
