@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Instances of a section: how a task declares them, the keys that they are, the rings they take.
+"""Instances of a section: how a task declares them, and the keys that they are.
 
-The vendor's programmer's guide, "Logical Instances Section" and "Maximum Number of Process
-Calculations"; its application note 330689, section 2.5, for the names.
+The vendor's programmer's guide, "Logical Instances Section"; its application note 330689, section
+2.5, for the names.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from .._errors import InputError
 from .document import INSTANCE
 from .keys import GENERAL, LONGEST, NAMES, is_name
-from .services import RINGS_PER_SERVICE, rings_of_crypto
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .document import Document
-    from .services import Services
 
 CRYPTO, COMPRESSION = "Cy", "Dc"
-_KINDS = {CRYPTO: "crypto", COMPRESSION: "compression"}
-NUMBERS = {kind: f"Number{kind}Instances" for kind in _KINDS}
+KINDS = {CRYPTO: "crypto", COMPRESSION: "compression"}
+NUMBERS = {kind: f"Number{kind}Instances" for kind in KINDS}
 PROCESSES, LIMIT = "NumProcesses", "LimitDevAccess"
 # Sections of the kernel's own users, which are no processes.
 KERNEL = "KERNEL"
@@ -36,7 +34,7 @@ POLLING = {"interrupt": "0", "poll": "1", "epoll": "2"}
 _POLLED = "1"
 _WORDS = ("crypto", "compression", "processes", "polling", "cores")
 _INSTANCE_WORDS = ("name", "polling", "core")
-_MOST = 1024
+MOST = 1024
 _INSTANCE_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST}}}", re.ASCII)
 
 
@@ -102,7 +100,7 @@ class Declaration:
             name,
             instances={
                 kind: _parse_instances(f"{option}.{word}", given.get(word))
-                for kind, word in _KINDS.items()
+                for kind, word in KINDS.items()
             },
             processes=processes,
             polled=_polled(f"{option}.polling", given.get("polling")),
@@ -114,7 +112,7 @@ class Declaration:
         there = document.values(self.name)
         is_new = self.name not in document.sections()
         cores = self._core_of(there)
-        declared = {kind: self._declared(kind, there) for kind in _KINDS}
+        declared = {kind: self._declared(kind, there) for kind in KINDS}
         for kind, instances in declared.items():
             if is_new or (self.instances or {}).get(kind) is not None:
                 yield NUMBERS[kind], str(len(instances))
@@ -139,7 +137,7 @@ class Declaration:
 
     def _core_of(self, there: Mapping[str, str]) -> Iterator[str]:
         """Yield the cores in turn, from the first again after the last."""
-        total = sum(len(self._declared(kind, there)) for kind in _KINDS)
+        total = sum(len(self._declared(kind, there)) for kind in KINDS)
         for number in range(total if self.cores else 0):
             yield self.cores[number % len(self.cores)]
 
@@ -194,102 +192,6 @@ def count(values: Mapping[str, str], key: str, default: int = 0) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None
 
 
-# -- rings -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Section:
-    """The instances of a section as a file has them; what is no number counts as none.
-
-    Args:
-        rings_of_crypto: how many rings one crypto instance takes.
-    """
-
-    name: str
-    values: Mapping[str, str]
-    rings_of_crypto: int
-
-    @classmethod
-    def read(cls, document: Document, services: Services | None) -> tuple[Section, ...]:
-        """Return all sections of a file but C([GENERAL])."""
-        names = (name for name in document.sections() if name != GENERAL)
-        return tuple(cls(name, document.values(name), rings_of_crypto(services)) for name in names)
-
-    @property
-    def is_kernel(self) -> bool:
-        """Whether its instances are the kernel's."""
-        return self.name in KERNEL_SECTIONS
-
-    def number(self, kind: str) -> int:
-        """Return how many instances of a kind each process has."""
-        return count(self.values, NUMBERS[kind]) or 0
-
-    @property
-    def processes(self) -> int:
-        """For how many processes there are instances."""
-        if self.is_kernel:
-            return 1
-        found = count(self.values, PROCESSES, 1)
-        return 1 if found is None else found
-
-    @property
-    def has_instances(self) -> bool:
-        """Whether there is any instance."""
-        return any(self.number(kind) for kind in _KINDS)
-
-    @property
-    def rings(self) -> int:
-        """How many rings its instances take."""
-        each = self.number(CRYPTO) * self.rings_of_crypto
-        return (each + self.number(COMPRESSION) * RINGS_PER_SERVICE) * self.processes
-
-    @property
-    def arithmetic(self) -> str:
-        """How its rings add up."""
-        per_kind = {CRYPTO: self.rings_of_crypto, COMPRESSION: RINGS_PER_SERVICE}
-        terms = [
-            f"{self.number(kind)} {word} x {per_kind[kind]}"
-            for kind, word in _KINDS.items()
-            if self.number(kind)
-        ]
-        total = " + ".join(terms)
-        if not self.is_kernel:
-            total = (
-                f"({total}) x {self.processes} {'process' if self.processes == 1 else 'processes'}"
-            )
-        return f"[{self.name}] {total} = {self.rings}"
-
-    def unreadable(self) -> Iterator[str]:
-        """Yield the keys whose values should be numbers, and are none."""
-        for key in (*NUMBERS.values(), PROCESSES):
-            if count(self.values, key) is None:
-                yield key
-
-    def as_result(self) -> dict[str, t.Any]:
-        """Return it as the module returns it."""
-        return {
-            **{word: self.number(kind) for kind, word in _KINDS.items()},
-            "processes": None if self.is_kernel else self.processes,
-            "rings": self.rings,
-            "instances": [
-                self._instance(kind, number)
-                for kind in _KINDS
-                for number in range(min(self.number(kind), _MOST))
-            ],
-        }
-
-    def _instance(self, kind: str, number: int) -> dict[str, t.Any]:
-        stem = f"{kind}{number}"
-        polled = self.values.get(f"{stem}IsPolled")
-        words = {value: word for word, value in POLLING.items()}
-        return {
-            "kind": _KINDS[kind],
-            "name": self.values.get(f"{stem}Name"),
-            "polling": words.get(polled, polled) if polled is not None else None,
-            "core": self.values.get(f"{stem}CoreAffinity"),
-        }
-
-
 # -- options ---------------------------------------------------------------------------------
 
 
@@ -323,8 +225,8 @@ def _optional_number(option: str, given: object, *, least: int) -> int | None:
         return None
     text = str(given).strip()
     is_number = not isinstance(given, bool) and text.isascii() and text.isdecimal()
-    if not is_number or not least <= int(text) <= _MOST:
-        raise InputError(option, given, f"a number from {least} to {_MOST}")
+    if not is_number or not least <= int(text) <= MOST:
+        raise InputError(option, given, f"a number from {least} to {MOST}")
     return int(text)
 
 

@@ -14,9 +14,9 @@ from .._pci.function import COUNT, read_functions
 from .._undo import UndoRecord
 from . import services
 from .document import Document
-from .instances import Section
 from .keys import GENERAL
 from .numbers import PF, VF, FileName, family_of, read_names
+from .rings import Section
 from .service import QAT_SERVICE, ServiceStart, read_start
 from .targets import choose
 

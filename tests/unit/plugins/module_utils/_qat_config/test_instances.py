@@ -13,7 +13,6 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.document import Document
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.instances import (
     Declaration,
-    Section,
 )
 
 
@@ -84,14 +83,3 @@ def test_what_is_not_declared_is_left() -> None:
         "Dc0IsPolled": "1",
         "Dc0CoreAffinity": "1",
     }
-
-
-def test_a_file_that_declares_nonsense() -> None:
-    document = Document.parse(
-        "[SSL]\nNumberCyInstances = x\nNumberDcInstances = 2\nNumProcesses = y\nDc1IsPolled = 9\n"
-    )
-    (section,) = Section.read(document, None)
-    assert list(section.unreadable()) == ["NumberCyInstances", "NumProcesses"]
-    told = section.as_result()
-    assert (told["crypto"], told["compression"], told["processes"], told["rings"]) == (0, 2, 1, 4)
-    assert [each["polling"] for each in told["instances"]] == [None, "9"]
