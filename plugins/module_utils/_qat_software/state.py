@@ -22,8 +22,13 @@ if t.TYPE_CHECKING:
 
 # Where the kernel looks for firmware, and how files there may be packed
 # (Linux C(drivers/base/firmware_loader/main.c)).
-_FIRMWARE_FOLDERS = ("/lib/firmware/updates/{release}", "/lib/firmware/updates")
-_FIRMWARE_FOLDERS += ("/lib/firmware/{release}", "/lib/firmware")
+_FIRMWARE_PATH = "/sys/module/firmware_class/parameters/path"
+_FIRMWARE_FOLDERS = (
+    "/lib/firmware/updates/{release}",
+    "/lib/firmware/updates",
+    "/lib/firmware/{release}",
+    "/lib/firmware",
+)
 _PACKED = ("", ".xz", ".zst")
 _SECONDS = 30.0
 
@@ -132,7 +137,9 @@ def _firmware_missing(host: Host, release: str, module: str) -> tuple[str, ...]:
         names = host.run(["modinfo", "--field", "firmware", module], seconds=_SECONDS).split()
     except HostError:
         return ()
+    own = host.attribute(_FIRMWARE_PATH)
     folders = [folder.format(release=release) for folder in _FIRMWARE_FOLDERS]
+    folders = [own, *folders] if own else folders
     return tuple(
         name
         for name in names

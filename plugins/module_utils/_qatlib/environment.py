@@ -36,6 +36,12 @@ class Environment:
         return self._value(_POLICY)
 
     @property
+    def policy_line(self) -> bytes | None:
+        """The line that says so, as it stands, without its end; None without."""
+        found = _lines_of(_POLICY, self.content or b"")
+        return found[-1][0] if found else None
+
+    @property
     def services(self) -> str | None:
         """What C(qat_init) would have all PFs do, None without."""
         return self._value("ServicesEnabled")
@@ -45,26 +51,36 @@ class Environment:
         return found[-1][1].decode("utf-8", "replace").strip().strip("'\"") if found else None
 
     def with_policy(self, policy: str | None) -> bytes | None:
-        """Return the content with another policy, None taking out the line that counts.
+        """Return the content with another policy, None taking out the line that counts."""
+        return self.with_policy_line(None if policy is None else f"{_POLICY}={policy}".encode())
 
-        All other bytes stay, a missing end of the last line included.
+    def with_policy_line(self, line: bytes | None) -> bytes | None:
+        """Return the content with another line in place of the one that counts, or without it.
+
+        All other bytes stay, line endings and a missing end of the last line included.
         """
         content = self.content or b""
         found = _lines_of(_POLICY, content)
-        if policy is None:
-            if not found:
-                return self.content
-            start, end = found[-1].span()
-            after = content[end:]
-            rest = content[:start] + after[1:] if after else content[: max(start - 1, 0)]
-            return rest or None
-        line = f"{_POLICY}={policy}".encode()
+        if line is None:
+            return _without(content, found[-1]) if found else self.content
         if found:
             start, end = found[-1].span()
             return content[:start] + line + content[end:]
-        if content and not content.endswith(b"\n"):
-            return content + b"\n" + line
-        return content + line + b"\n"
+        if content.endswith(b"\r\n"):
+            return content + line + b"\r\n"
+        if not content or content.endswith(b"\n"):
+            return content + line + b"\n"
+        # What ends with a bare CR would make a CR LF of an LF, and lose both when it is taken out.
+        with_cr = content.endswith(b"\r") or b"\r\n" in content
+        return content + (b"\r\n" if with_cr else b"\n") + line
+
+
+def _without(content: bytes, line: re.Match[bytes]) -> bytes:
+    """Take out a line with its end, or with the end before it where it has none."""
+    before, after = content[: line.start()], content[line.end() :]
+    if after:
+        return before + after[2 if after.startswith(b"\r\n") else 1 :]
+    return before[: -2 if before.endswith(b"\r\n") else -1]
 
 
 def _lines_of(key: str, content: bytes) -> list[re.Match[bytes]]:

@@ -10,6 +10,7 @@ import typing as t
 
 from .._errors import InputError, RefusedError
 from .._vfio.holders import is_vfio_driver
+from .state import unsupported
 
 if t.TYPE_CHECKING:
     from .state import OwnPf, State
@@ -24,13 +25,20 @@ def check(wanted: Wanted, state: State) -> None:
         InputError: for a policy that the VFs cannot meet.
     """
     for pf in state.pfs:
-        _check_pf(pf)
+        _check_pf(wanted, pf)
         for vf in pf.vfs or ():
             holder = state.holders.get(vf)
             if holder is not None:
                 raise RefusedError(
                     f"{vf} belongs to {holder}: a VF is a guest's or qatlib's; take it out of the "
                     "guest, or name other PFs or fewer VFs (options devices and vfs)"
+                )
+            other = state.near.get(vf)
+            if other is not None:
+                raise RefusedError(
+                    f"{vf}: {other} is in its IOMMU group and is not chosen: who may open the one "
+                    "may open the other; choose both (options devices and vfs), or have the "
+                    "firmware and kernel keep them apart (ACS)"
                 )
     count = len(state.own_vfs)
     if wanted.policy and count and wanted.policy > count:
@@ -42,17 +50,24 @@ def check(wanted: Wanted, state: State) -> None:
         )
 
 
-def _check_pf(pf: OwnPf) -> None:
+def _check_pf(wanted: Wanted, pf: OwnPf) -> None:
     if not pf.family.has_services:
-        raise RefusedError(
-            f"{pf.address}: qatlib does not support {pf.family.name} (generation "
-            f"{pf.family.generation}): it is for generation 4 and later; the vendor's package "
-            "serves programs on this one"
-        )
+        raise RefusedError(unsupported(pf.address, pf.family))
     if is_vfio_driver(pf.function.driver):
         raise RefusedError(
             f"{pf.address} is on {pf.function.driver}, so that a guest has the whole card: it has "
             "no VFs for programs of the host"
+        )
+    total = pf.function.total_vfs
+    if not total:
+        raise RefusedError(
+            f"{pf.address}: no SR-IOV capability, so there are no VFs for programs of the host; "
+            "turn on SR-IOV in the firmware setup, or take the device out of option devices"
+        )
+    if wanted.vfs is not None and wanted.vfs > total:
+        raise RefusedError(
+            f"option vfs: {wanted.vfs} is above the {total} VFs that {pf.address} can have "
+            f"(sriov_totalvfs); use all or 1 to {total}"
         )
     if pf.vfs is None:
         raise RefusedError(

@@ -45,7 +45,7 @@ def read_own_vfs(host: Host) -> frozenset[PciAddress]:
     text = host.read_text(RULES) or ""
     found = set()
     for line in text.splitlines():
-        told = None if line.startswith("#") else _LINE.search(line)
+        told = None if line.lstrip().startswith("#") else _LINE.search(line)
         try:
             found |= {PciAddress.parse(told[1])} if told else set()
         except InputError:

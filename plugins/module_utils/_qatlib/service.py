@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from .._errors import HostError
 from .._plan import Change, Command, Effect, FileChange, Plan
-from .._undo import UNDO_PATH, UndoEntry
+from .._undo import UNDO_PATH
 from .guard import check
+from .record import MODULE, PolicyRecord, read_record, with_record
 from .rules import RULES, render_rules
 from .state import LIMITS, Node, Settings, State, observe
 from .unit import DROP_IN, GROUP, UNIT, render_drop_in
@@ -23,9 +23,7 @@ if t.TYPE_CHECKING:
 
     from .._host import Host
     from .._pci.address import PciAddress
-    from .._undo import UndoRecord
 
-_MODULE = "qatlib_service"
 _LIMITS_COMMENT = "# Written by hwaccel.virt.qatlib_service; state: absent removes it."
 _ROOT_GID = 0
 _UDEV_SECONDS = 150.0
@@ -45,15 +43,19 @@ class QatlibService:
         """Decide what to write, or refuse."""
         if self.wanted.present:
             check(self.wanted, state)
-        after = self._settings(state)
-        changes = tuple(_changes(state, after, self._node_groups(state)))
+        known = read_record(state.undo)
+        changes = tuple(_changes(state, self._settings(state), self._node_groups(state)))
         if self.wanted.present:
-            record = _remembered(self.wanted, state).change()
-            return Plan((*record, *changes), warnings=tuple(_warnings(state)))
-        warnings = (f"{UNDO_PATH}: no record of {_MODULE}; its own files go, nothing else changes",)
-        unknown = changes and state.undo.entry(_MODULE, UNIT) is None
-        closing = state.undo.without_entry(_MODULE, UNIT).change()
-        return Plan(changes, warnings if unknown else (), closing=closing)
+            environment = state.settings.environment
+            record = (known or PolicyRecord()).then(environment, self.wanted.policy)
+            remembered = with_record(state.undo, record).change()
+            return Plan((*remembered, *changes), warnings=tuple(_warnings(state)))
+        unknown = f"{UNDO_PATH}: no record of {MODULE}; its own files go, nothing else changes"
+        return Plan(
+            changes,
+            warnings=(unknown,) if changes and known is None else (),
+            closing=state.undo.without_entry(MODULE, UNIT).change(),
+        )
 
     def predict(self, state: State) -> State:
         """Return the state that the plan leads to."""
@@ -65,12 +67,9 @@ class QatlibService:
 
     def unmet(self, before: State, after: State) -> str | None:
         """Compare what is there now with what was wanted."""
-        wanted = self._settings(before)
-        wrong = [
-            path
-            for path, content in _contents(wanted).items()
-            if _contents(after.settings).get(path) != content
-        ]
+        there = after.settings.contents
+        wanted = self._settings(before).contents
+        wrong = [path for path, content in wanted.items() if there.get(path) != content]
         if wrong:
             return f"{', '.join(wrong)}: not as written: something else writes there"
         for vf, gid in self._node_groups(before).items():
@@ -84,12 +83,8 @@ class QatlibService:
 
     def report(self, before: State, after: State) -> dict[str, t.Any]:
         """Return the module's return values."""
-        own = frozenset(after.own_vfs) if self.wanted.present else frozenset()
-        read_at_start = (DROP_IN, RULES, after.settings.environment.path)
-        changed = any(
-            _contents(before.settings).get(path) != _contents(after.settings).get(path)
-            for path in read_at_start
-        )
+        own = frozenset(after.own_vfs)
+        changed = before.settings.read_at_start != after.settings.read_at_start
         stale = changed or before.start.is_older_than(before.modified)
         return {
             "unit": UNIT,
@@ -112,39 +107,44 @@ class QatlibService:
             "vfs": [str(vf) for vf in sorted(own)],
             "given_back": [str(vf) for vf in sorted(before.former - own)],
             "files": sorted(
-                path for path, content in after.settings.files.items() if content is not None
+                path for path, content in after.settings.own.items() if content is not None
             ),
             "restart_required": self.wanted.present and (stale or bool(self._node_groups(before))),
         }
 
     def _settings(self, state: State) -> Settings:
         """Return the files as they are to be."""
-        settings, environment = state.settings, state.settings.environment
+        environment = state.settings.environment
         if not self.wanted.present:
-            found = _found_policy(state.undo)
-            content = environment.content
-            if found is not None and found[1] == environment.policy:
-                content = environment.with_policy(found[0])
-            return replace(settings, files={}).with_environment(content)
+            known = read_record(state.undo)
+            content = known.taken_back(environment) if known else environment.content
+            return Settings({}, environment).with_environment(content)
         memlock = self.wanted.memlock if state.own_vfs else None
         limits = f"{_LIMITS_COMMENT}\n@{GROUP} - memlock {memlock}\n".encode()
-        files = {
+        own = {
             DROP_IN: render_drop_in(),
             RULES: render_rules(state.own_vfs),
             LIMITS: limits if memlock else None,
         }
-        content = environment.content
-        policy = self.wanted.policy
-        if policy is not None and environment.policy != str(policy):
-            content = environment.with_policy(str(policy))
-        return replace(settings, files=files).with_environment(content)
+        settings, policy = Settings(own, environment), self.wanted.policy
+        if policy is None or environment.policy == str(policy):
+            return settings
+        return settings.with_environment(environment.with_policy(str(policy)))
 
     def _node_groups(self, state: State) -> dict[PciAddress, int]:
-        """Return the groups that nodes have to get: that of qatlib's users, or root's again."""
+        """Return the groups that nodes have to get: that of qatlib's users, or root's again.
+
+        As packaged, the service gives that group all VFs: all others are taken from it. Once this
+        module is gone they are the service's business, and only those that we gave are taken.
+        """
         if state.gid is None:
             return {}
         own = state.own_vfs if self.wanted.present else ()
-        wanted = {vf: state.gid if vf in own else _ROOT_GID for vf in state.nodes}
+        wanted = {
+            vf: state.gid if vf in own else _ROOT_GID
+            for vf in state.nodes
+            if self.wanted.present or vf in state.former
+        }
         return {
             vf: gid
             for vf, gid in wanted.items()
@@ -152,33 +152,29 @@ class QatlibService:
         }
 
 
-def _contents(settings: Settings) -> dict[str, bytes | None]:
-    environment = settings.environment
-    files = {path: settings.files.get(path) for path in (DROP_IN, RULES, LIMITS)}
-    return {**files, environment.path: environment.content}
-
-
 def _changes(state: State, after: Settings, groups: dict[PciAddress, int]) -> Iterator[Change]:
     """Yield what is to do, nothing where all is as wanted."""
-    before, wanted = _contents(state.settings), _contents(after)
+    before, wanted = state.settings.contents, after.contents
     for path, content in wanted.items():
         if before[path] != content:
             yield FileChange(path, before[path], content)
     if before[DROP_IN] != wanted[DROP_IN]:
         yield Command(("systemctl", "daemon-reload"), seconds=90.0)
-    if before[RULES] != wanted[RULES]:
+    nodes = {state.nodes[vf]: gid == state.gid for vf, gid in groups.items()}
+    ours = [node for node, is_ours in nodes.items() if is_ours]
+    # udev looks names of groups up when it reads rules: the group may be younger than they are.
+    if before[RULES] != wanted[RULES] or ours:
         yield Command(("udevadm", "control", "--reload"))
-    ours = [state.nodes[vf] for vf, gid in groups.items() if gid == state.gid]
-    others = [state.nodes[vf] for vf, gid in groups.items() if gid != state.gid]
     if ours:
         devices = (node.device for node in ours)
         arguments = ("udevadm", "trigger", "--action=change", "--settle", *devices)
         yield Command(arguments, seconds=_UDEV_SECONDS)
-    for node in others:
-        yield Command(("chgrp", "root", node.path))
-        yield Command(("chmod", "g-rw", node.path))
-    for node in sorted({*ours, *others}, key=lambda node: node.path):
-        yield _effect(node, is_ours=node in ours)
+    for node, is_ours in nodes.items():
+        if not is_ours:
+            yield Command(("chgrp", "root", node.path))
+            yield Command(("chmod", "g-rw", node.path))
+    for node, is_ours in nodes.items():
+        yield _effect(node, is_ours=is_ours)
 
 
 def _effect(node: Node, *, is_ours: bool) -> Effect:
@@ -199,32 +195,3 @@ def _warnings(state: State) -> Iterator[str]:
             f"{environment.path}: ServicesEnabled={environment.services} has no effect: qat_init "
             "does not run here, and services are set with qat_sriov; take the line out"
         )
-
-
-def _remembered(wanted: Wanted, state: State) -> UndoRecord:
-    """Return the record with what was found before the first task, and what was set last."""
-    found = _found_policy(state.undo)
-    policy = state.settings.environment.policy
-    made = found[1] if found else None
-    if wanted.policy is not None:
-        if found is None or found[1] is None:
-            found = (policy, None)
-        made = str(wanted.policy)
-    first = found[0] if found else None
-    entry = UndoEntry({"policy": first}, {"policy": made})
-    return state.undo.with_entry(_MODULE, UNIT, entry)
-
-
-def _found_policy(undo: UndoRecord) -> tuple[str | None, str | None] | None:
-    """Return the policy before the first task and the one that was set, None without a record.
-
-    Raises:
-        HostError: when the record is not as this module writes it.
-    """
-    entry = undo.entry(_MODULE, UNIT)
-    if entry is None:
-        return None
-    found, made = entry.found.get("policy"), (entry.made or {}).get("policy")
-    if not isinstance(found, (str, type(None))) or not isinstance(made, (str, type(None))):
-        raise HostError(f"{UNDO_PATH}: the entry of {_MODULE} is not as this module writes it")
-    return found, made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._errors import RefusedError
 from .._pci.function import read_config, read_functions
 from .._qat.devices import pf_family, vf_family
 from .._qat.selectors import select_pfs
@@ -69,10 +70,31 @@ class OwnPf:
 
 @dataclass(frozen=True)
 class Settings:
-    """The files that make the service what it is; None for one that is not there."""
+    """The files that make the service what it is.
 
-    files: Mapping[str, bytes | None]
+    Args:
+        own: the content of the module's own files by path; one that is not there may be left out.
+    """
+
+    own: Mapping[str, bytes | None]
     environment: Environment
+
+    @property
+    def contents(self) -> dict[str, bytes | None]:
+        """The content of each file by path, None for one that is not there."""
+        own = {path: self.own.get(path) for path in _OWN_FILES}
+        return {**own, self.environment.path: self.environment.content}
+
+    @property
+    def read_at_start(self) -> tuple[bytes | None, ...]:
+        """The content of what counts when the service starts."""
+        contents = self.contents
+        return tuple(contents[path] for path in self.paths_read_at_start)
+
+    @property
+    def paths_read_at_start(self) -> tuple[str, ...]:
+        """The files that count when the service starts; the limit is for others' sessions."""
+        return DROP_IN, RULES, self.environment.path
 
     def with_environment(self, content: bytes | None) -> Settings:
         """Return it with other settings in the environment's file."""
@@ -88,6 +110,7 @@ class State:
         skipped: those that stand on a VFIO driver, which are a guest's.
         former: the VFs that were meant for programs of the host before.
         nodes: by VF, the nodes of all VFs that qatlib could use.
+        near: by chosen VF, another VF of its IOMMU group that is not chosen.
         holders: domains by the VFs that they have.
         gid: number of the group of qatlib's users, None where there is no such group.
         modified: when one of the files was last changed, in seconds since 1970.
@@ -98,42 +121,44 @@ class State:
     skipped: tuple[OwnPf, ...]
     former: frozenset[PciAddress]
     nodes: Mapping[PciAddress, Node]
+    near: Mapping[PciAddress, PciAddress]
     holders: Mapping[PciAddress, Holder]
     gid: int | None
     undo: UndoRecord
-    live: bool
     start: ServiceStart
     modified: float | None
 
     @property
     def own_vfs(self) -> tuple[PciAddress, ...]:
         """The VFs that programs of the host use, sorted by address."""
-        return tuple(sorted(vf for pf in self.pfs for vf in pf.vfs or ()))
+        return _vfs_of(self.pfs)
 
 
 def observe(host: Host, wanted: Wanted) -> State:
     """Read everything that the decision needs."""
     functions = read_functions(host)
-    pfs = tuple(_chosen(host, wanted, functions))
-    usable = [function for function in functions.values() if _is_usable(function)]
+    # What an earlier run has set is taken back whatever is chosen now.
+    chosen = tuple(_chosen(host, wanted, functions)) if wanted.present else ()
+    skipped = tuple(pf for pf in chosen if not pf.named and is_vfio_driver(pf.function.driver))
+    pfs = tuple(pf for pf in chosen if pf not in skipped)
     settings = Settings(
-        files={path: host.read_bytes(path) for path in _OWN_FILES},
+        own={path: host.read_bytes(path) for path in _OWN_FILES},
         environment=read_environment(host),
     )
-    read_at_start = (DROP_IN, RULES, settings.environment.path)
-    times = [time for path in read_at_start if (time := host.modified(path)) is not None]
+    times = [host.modified(path) for path in settings.paths_read_at_start]
     return State(
         settings=settings,
-        pfs=tuple(pf for pf in pfs if pf.named or not is_vfio_driver(pf.function.driver)),
-        skipped=tuple(pf for pf in pfs if not pf.named and is_vfio_driver(pf.function.driver)),
+        pfs=pfs,
+        skipped=skipped,
         former=read_own_vfs(host),
-        nodes=_nodes(host, usable),
-        holders=read_holders(host, usable).domains,
+        nodes=_nodes(host, functions),
+        near=_near(_vfs_of(pfs), functions),
+        # Who has a node open is not asked: a program of the host may well.
+        holders=read_holders(host, ()).domains,
         gid=_gid(host),
         undo=UndoRecord.read(host),
-        live=host.live,
         start=read_start(host, UNIT),
-        modified=max(times, default=None),
+        modified=max((time for time in times if time is not None), default=None),
     )
 
 
@@ -142,16 +167,37 @@ def _chosen(
     wanted: Wanted,
     functions: Mapping[PciAddress, PciFunction],
 ) -> t.Iterator[OwnPf]:
+    """Yield the PFs that are meant; those that were named, or a family, are refused later on."""
     if not wanted.selectors:
         return
     selection = select_pfs(wanted.selectors, functions, missing_ok=wanted.missing_ok)
-    for function in selection.pfs:
-        family = pf_family(function)
-        named = function.address in selection.by_name
-        words = {selector.word for selector in wanted.selectors}
-        # A word such as all means the PFs that qatlib can use; a family's name means that family.
-        if family and (named or family.has_services or family.name in words):
-            yield OwnPf(function, family, _vfs(host, wanted, function), named)
+    families = {pf.address: family for pf in selection.pfs if (family := pf_family(pf))}
+    words = {selector.word for selector in wanted.selectors}
+    # A word such as all means the PFs that qatlib can use; a family's name means that family.
+    meant = {
+        at
+        for at, family in families.items()
+        if at in selection.by_name or family.has_services or family.name in words
+    }
+    for selector in wanted.selectors if not wanted.missing_ok else ():
+        covered = [at for at in families if selector.word and selector.covers(families[at])]
+        if covered and not meant.intersection(covered):
+            why = unsupported(covered[0], families[covered[0]])
+            raise RefusedError(
+                f"option devices: {selector.text}: {why}; set missing_ok: true where that is fine"
+            )
+    for pf in selection.pfs:
+        if pf.address in meant:
+            named = pf.address in selection.by_name
+            yield OwnPf(pf, families[pf.address], _vfs(host, wanted, pf), named)
+
+
+def unsupported(address: PciAddress, family: QatFamily) -> str:
+    """Say that qatlib is not for a PF."""
+    return (
+        f"{address}: qatlib does not support {family.name} (generation {family.generation}): it is "
+        "for generation 4 and later; the vendor's package serves programs on this one"
+    )
 
 
 def _vfs(host: Host, wanted: Wanted, pf: PciFunction) -> tuple[PciAddress, ...] | None:
@@ -164,7 +210,28 @@ def _vfs(host: Host, wanted: Wanted, pf: PciFunction) -> tuple[PciAddress, ...] 
     if capability is None:
         return None
     places = [capability.vf_address(pf.address, index) for index in range(count)]
-    return tuple(place for place in places if place is not None)
+    found = tuple(place for place in places if place is not None)
+    return found if len(found) == count else None
+
+
+def _vfs_of(pfs: tuple[OwnPf, ...]) -> tuple[PciAddress, ...]:
+    return tuple(sorted(vf for pf in pfs for vf in pf.vfs or ()))
+
+
+def _near(
+    own: tuple[PciAddress, ...],
+    functions: Mapping[PciAddress, PciFunction],
+) -> dict[PciAddress, PciAddress]:
+    """Find VFs of QAT devices that who opens the group of a chosen VF would have too."""
+    others = {
+        function.iommu_group: function.address
+        for function in functions.values()
+        if function.iommu_group is not None
+        and function.address not in own
+        and vf_family(function) is not None
+    }
+    there = [functions[vf] for vf in own if vf in functions]
+    return {vf.address: others[vf.iommu_group] for vf in there if vf.iommu_group in others}
 
 
 def _is_usable(function: PciFunction) -> bool:
@@ -173,9 +240,9 @@ def _is_usable(function: PciFunction) -> bool:
     return family is not None and family.has_services and is_vfio_driver(function.driver)
 
 
-def _nodes(host: Host, vfs: list[PciFunction]) -> dict[PciAddress, Node]:
+def _nodes(host: Host, functions: Mapping[PciAddress, PciFunction]) -> dict[PciAddress, Node]:
     found = {}
-    for vf in vfs if host.live else ():
+    for vf in filter(_is_usable, functions.values()) if host.live else ():
         path = f"/dev/vfio/{vf.iommu_group}"
         if vf.iommu_group is not None and host.exists(path):
             found[vf.address] = Node(path, host.group_of(path))

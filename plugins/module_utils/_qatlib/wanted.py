@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from .._qat.selectors import Selector, parse_selectors
 # qatlib's own bound: "Configuration and Tuning", Policy.
 _MOST = 512
 _ALL = "all"
+_NUMBER = re.compile(r"[0-9]{1,18}")
 UNLIMITED: t.Final = "unlimited"
 
 
@@ -59,7 +61,7 @@ def _parse_vfs(value: str) -> int | None:
     text = value.strip().lower()
     if text == _ALL:
         return None
-    number = int(text) if text.isascii() and text.isdecimal() else 0
+    number = int(text) if _NUMBER.fullmatch(text) else 0
     if not number:
         raise InputError("vfs", value, f"{_ALL} or a whole number from 1 on")
     return number
@@ -67,6 +69,8 @@ def _parse_vfs(value: str) -> int | None:
 
 def _parse_memlock(value: str) -> str | None:
     text = value.strip().lower()
-    if text == UNLIMITED or (text.isascii() and text.isdecimal()):
-        return text if text == UNLIMITED or int(text) else None
+    if text == UNLIMITED:
+        return text
+    if _NUMBER.fullmatch(text):
+        return str(int(text)) if int(text) else None
     raise InputError("memlock", value, f"a number of KiB, {UNLIMITED}, or 0 for no limit of ours")

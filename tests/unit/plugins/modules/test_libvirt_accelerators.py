@@ -331,8 +331,8 @@ def test_functions_of_the_host_are_never_picked(machine: Machine, guests: GuestT
     message = guests.refusal(guest("one", some(3)))
     assert "guest one: 3 VF of 4xxx wanted, 1 to be picked and 0 free: " in message
     reasons = [
-        (vfs[0], "the host keeps it for itself (qat_sriov, host_vfs)"),
-        (vfs[1], "the host keeps it for itself (qat_sriov, host_vfs)"),
+        (vfs[0], "the host keeps it for itself (qat_sriov, host_vfs; or qatlib_service)"),
+        (vfs[1], "the host keeps it for itself (qat_sriov, host_vfs; or qatlib_service)"),
         (vfs[2], "the host uses it (driver 4xxxvf)"),
         (vfs[3], "held by process qemu-system-x86 (pid 77)"),
         (vfs[4], "domain defined has it"),

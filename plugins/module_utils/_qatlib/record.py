@@ -1,0 +1,87 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What qatlib's policy was before us, and what we made of it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._errors import HostError
+from .._undo import UNDO_PATH, UndoEntry
+from .unit import UNIT
+
+if t.TYPE_CHECKING:
+    from .._undo import UndoRecord
+    from .environment import Environment
+
+MODULE: t.Final = "qatlib_service"
+
+
+@dataclass(frozen=True)
+class PolicyRecord:
+    """What is remembered of the policy.
+
+    Args:
+        line: the line that counted before us, None for none.
+        file: whether there was a file.
+        made: the policy that was set last, None where none was ever set.
+    """
+
+    line: str | None = None
+    file: bool = True
+    made: str | None = None
+
+    def then(self, environment: Environment, policy: int | None) -> PolicyRecord:
+        """Return what to remember once a policy is set; None sets none.
+
+        What others have made of ours meanwhile is theirs, and what they get back.
+        """
+        if policy is None:
+            return self
+        if self.made is not None and self.made == environment.policy:
+            return replace(self, made=str(policy))
+        line = environment.policy_line
+        return PolicyRecord(
+            line=None if line is None else line.decode("utf-8", "surrogateescape"),
+            file=environment.content is not None,
+            made=str(policy),
+        )
+
+    def taken_back(self, environment: Environment) -> bytes | None:
+        """Return the content without our policy; what others have set since stays."""
+        if self.made is None or self.made != environment.policy:
+            return environment.content
+        line = self.line
+        content = environment.with_policy_line(
+            None if line is None else line.encode("utf-8", "surrogateescape")
+        )
+        return content if content or self.file else None
+
+
+def read_record(undo: UndoRecord) -> PolicyRecord | None:
+    """Return what is remembered, None without a record.
+
+    Raises:
+        HostError: when the record is not as this module writes it.
+    """
+    entry = undo.entry(MODULE, UNIT)
+    if entry is None:
+        return None
+    line, file = entry.found.get("line"), entry.found.get("file")
+    made = (entry.made or {}).get("policy")
+    texts = all(isinstance(text, (str, type(None))) for text in (line, made))
+    if not texts or not isinstance(file, bool):
+        raise HostError(
+            f"{UNDO_PATH}: {MODULE}, {UNIT}: not as this release writes it; move the file away to "
+            "go on without it"
+        )
+    return PolicyRecord(line, file, made)
+
+
+def with_record(undo: UndoRecord, record: PolicyRecord) -> UndoRecord:
+    """Return the undo record with what is remembered."""
+    found = {"line": record.line, "file": record.file}
+    return undo.with_entry(MODULE, UNIT, UndoEntry(found, {"policy": record.made}))
