@@ -265,6 +265,18 @@ def test_when_a_file_was_changed(host: Host) -> None:
     assert host.modified("/etc/none") is None
 
 
+def test_whose_group_a_file_is(host: Host) -> None:
+    host.write_file("/etc/image", b"", 0o644)
+    host.write_link("/etc/link", "image")
+    own = os.stat(host.locate("/etc/image")).st_gid
+    assert (host.group_of("/etc/image"), host.group_of("/etc/link")) == (own, own)
+    if os.geteuid() == 0:
+        os.chown(host.locate("/etc/image"), -1, own + 7)
+        assert (host.group_of("/etc/image"), host.group_of("/etc/link")) == (own + 7, own + 7)
+    host.write_link("/etc/loop", "loop")
+    assert (host.group_of("/etc/none"), host.group_of("/etc/loop")) == (None, None)
+
+
 def test_room_on_a_file_system(host: Host) -> None:
     found = os.statvfs(host.root)
     room = host.free_bytes("/")

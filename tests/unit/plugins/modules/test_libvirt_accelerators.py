@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import HostVfs, SriovRule
+from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.rules import RULES, render_rules
 from ansible_collections.hwaccel.virt.tests.unit.plugins.libvirt_runs import (
     MODULE,
     functions,
@@ -355,6 +356,18 @@ def test_functions_of_the_host_are_never_picked(machine: Machine, guests: GuestT
         assert told_of.startswith(f"guest one: {address}: ")
         if address != vfs[2]:
             assert reason in told_of
+
+
+def test_functions_of_qatlib_are_never_picked(machine: Machine, guests: GuestTasks) -> None:
+    vfs = add_vfs(machine, number=4)
+    machine.write(RULES, render_rules(map(PciAddress.parse, vfs[:2])) or b"")
+    (told,) = guests.deal(new("one", some(1)))
+    assert functions(told) == vfs[2:3]
+    reason = "the host keeps it for itself (qat_sriov, host_vfs; or qatlib_service)"
+    message = guests.refusal(guest("one", some(3)))
+    for vf in vfs[:2]:
+        assert f"{vf}: {reason}" in message
+        assert reason in guests.refusal(guest("one", vf))
 
 
 @pytest.mark.parametrize("driver", [None, "vfio-pci", "qat_vfio_pci", "pci-stub"])
