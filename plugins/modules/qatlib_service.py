@@ -36,14 +36,18 @@ options:
         C(vendor:device) pair, a family such as V(4xxx), V(gen4), V(qat), V(all), or a mapping of
         C(address) and C(id), which fails when another device sits at that address.
       - V(all), V(qat) and generations mean the PFs that qatlib can use, those of generation 4 and
-        later.
+        later. Where they mean only earlier ones the task fails, unless O(missing_ok) is set. An
+        earlier one that is named, or its family, is always refused.
       - With an empty list all VFs are for guests, and the service has nothing to do.
     type: list
     elements: raw
     default: []
   vfs:
     description:
-      - How many VFs of each of these PFs, from the first on, or V(all).
+      - How many VFs of each of these PFs, from the first on, or V(all). More than a PF can have are
+        refused.
+      - A VF of a libvirt guest is refused, running or not, and so is one whose IOMMU group has
+        another VF that is not chosen.
     type: str
     default: all
   policy:
@@ -63,8 +67,9 @@ options:
     description:
       - V(present) writes drop-in, udev rules, limit and policy. It does not start the service, see
         RV(restart_required).
-      - V(absent) removes them and puts the policy back. The service then does what its package
-        has it do at the next start. Stop and disable it before.
+      - V(absent) removes them, whatever O(devices) says, puts the policy back where it still is
+        what was set, and takes the chosen VFs from the group C(qat). The service then does what
+        its package has it do at the next start. Stop and disable it before.
     type: str
     choices: [present, absent]
     default: present
