@@ -98,3 +98,5 @@ def test_a_file_that_only_we_have_written_goes() -> None:
     record = NOTHING.then(settings(None), 2)
     assert record.taken_back(settings(b"POLICY=2\n")) is None
     assert record.taken_back(settings(b"POLICY=2\nA=1\n")) == b"A=1\n"
+    # One that was empty before is no such file.
+    assert NOTHING.then(settings(b""), 2).taken_back(settings(b"POLICY=2\n")) == b""
