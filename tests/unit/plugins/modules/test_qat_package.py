@@ -419,6 +419,13 @@ def test_whole_cards_of_guests_are_not_in_the_way(package: PackageTasks) -> None
     assert package()["installed"]
 
 
+def test_vfs_of_whole_cards_are_not_in_the_way(package: PackageTasks) -> None:
+    package.unpack()
+    package.machine.add_pf(vfs=1, driver="vfio-pci")
+    package.machine.hold(package.machine.vfs(PF)[0])
+    assert package()["installed"]
+
+
 def test_secure_boot_asks_for_a_key_before_anything_is_built(package: PackageTasks) -> None:
     package.unpack()
     package.secure()
