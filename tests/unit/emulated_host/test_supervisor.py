@@ -357,7 +357,7 @@ def test_the_processor_fits_the_iommu(
 ) -> None:
     argv = supervisor.qemu_argv(described(supervisor, folder, iommu=iommu), folder, 9)
     assert after(argv, "intel-iommu", "amd-iommu") == devices
-    assert argv[argv.index("-cpu") + 1] == f"max,vendor={vendor}"
+    assert argv[argv.index("-cpu") + 1] == f"max,vendor={vendor},erms=off,fsrm=off"
 
 
 def test_the_description_goes_in_as_a_credential(folder: Path, supervisor: ModuleType) -> None:
