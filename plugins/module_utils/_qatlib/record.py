@@ -37,11 +37,12 @@ class PolicyRecord:
     def then(self, environment: Environment, policy: int | None) -> PolicyRecord:
         """Return what to remember once a policy is set; None sets none.
 
-        What others have made of ours meanwhile is theirs, and what they get back.
+        What was found first counts: a policy other than the last one may be left from a task that
+        was cut off.
         """
         if policy is None:
             return self
-        if self.made is not None and self.made == environment.policy:
+        if self.made is not None:
             return replace(self, made=str(policy))
         line = environment.policy_line
         return PolicyRecord(

@@ -307,12 +307,12 @@ def test_what_others_have_set_since_stays(tasks: QatlibTasks) -> None:
     tasks.machine.write(ENVIRONMENT, "POLICY=5\n# mine\n")
     tasks(state="absent")
     assert tasks.machine.read(ENVIRONMENT) == "POLICY=5\n# mine\n"
-    # And what they have set between two tasks is what they get back.
+    # What was found before the first task counts, whatever was set between two.
     tasks(devices=["all"], policy=2)
-    tasks.machine.write(ENVIRONMENT, "POLICY=6\n")
+    tasks.machine.write(ENVIRONMENT, "POLICY=6\n# mine\n")
     tasks(devices=["all"], policy=3)
     tasks(state="absent")
-    assert tasks.machine.read(ENVIRONMENT) == "POLICY=6\n"
+    assert tasks.machine.read(ENVIRONMENT) == "POLICY=5\n# mine\n"
 
 
 def test_a_file_of_ours_that_others_write_too_stays(tasks: QatlibTasks) -> None:
