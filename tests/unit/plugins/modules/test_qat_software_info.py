@@ -6,17 +6,29 @@
 
 from __future__ import annotations
 
+import importlib
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF, RELEASE
+from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import MODULES
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
 
 MODULE = "qat_software_info"
+
+
+def test_the_examples_run(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.add_function(PF, FAMILIES["4xxx"].vf_id, group=2)
+    module = importlib.import_module(f"{MODULES}.{MODULE}")
+    for task in yaml.safe_load(module.EXAMPLES):
+        if f"hwaccel.virt.{MODULE}" in task:
+            told = run_module(MODULE, task[f"hwaccel.virt.{MODULE}"])
+            assert told["method"] == "qatlib"
 
 
 @pytest.mark.parametrize("check", [False, True])

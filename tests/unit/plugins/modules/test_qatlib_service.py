@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
 from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
@@ -18,6 +20,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     ENVIRONMENT,
     GID,
     LIMITS,
+    MODULE,
     OTHER_GID,
     RELOADS,
     RULES,
@@ -27,6 +30,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     add_pf,
     add_qatlib,
 )
+from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import MODULES
 
 if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
@@ -54,6 +58,15 @@ def live(machine: Machine, run_module: ModuleRunner, host: QatlibHost) -> Qatlib
     """Tasks on a running host with qatlib."""
     add_qatlib(machine)
     return QatlibTasks(machine, run_module, host)
+
+
+def test_the_examples_run(tasks: QatlibTasks) -> None:
+    add_pf(tasks.machine)
+    module = importlib.import_module(f"{MODULES}.{MODULE}")
+    told = [task.get(f"hwaccel.virt.{MODULE}") for task in yaml.safe_load(module.EXAMPLES)]
+    results = [tasks(**options) for options in told if options]
+    assert [result["changed"] for result in results] == [True, True]
+    assert [len(result["vfs"]) for result in results] == [4, 0]
 
 
 # -- what is written -------------------------------------------------------------------------

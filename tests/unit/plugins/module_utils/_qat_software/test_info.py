@@ -56,6 +56,8 @@ def test_what_guests_have_whole_is_told_but_not_served(machine: Machine) -> None
 def test_a_guest_has_what_it_has(machine: Machine) -> None:
     machine.add_pf("c62x", driver="vfio-pci")
     machine.add_function(SECOND, FAMILIES["4xxx"].vf_id, driver="vfio-pci", group=4)
+    # Of generation 1 too, of which whole cards lose their payload size.
+    machine.add_function(THIRD, FAMILIES["c62x"].vf_id, driver="c6xxvf")
     told = gather({**HOST, "side": "guest"}, machine.host)
     assert told["families"] == ["4xxx", "c62x"]
     assert told["config_kinds"] == ["pf", "vf"]
