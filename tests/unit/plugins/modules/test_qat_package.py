@@ -208,6 +208,16 @@ def test_a_lost_blacklist_is_written_alone(package: PackageTasks) -> None:
     assert package.host.long == []
 
 
+def test_the_stand_in_is_the_same_each_time_and_says_what_it_is(package: PackageTasks) -> None:
+    assert package.make_archive("4.28.0-1") == package.make_archive("4.28.0-1")
+    assert package.make_archive("4.28.0-1") != package.make_archive("4.28.0-2")
+    package.unpack()
+    for name in ("README", "configure", "files/adf_ctl", "files/qat_service", "scripts/install"):
+        text = package.read(f"{SOURCE}/{name}")
+        assert "stands in for that of Intel's QuickAssist package" in text
+        assert "no driver behind them" in text
+
+
 # -- failures ----------------------------------------------------------------------------------
 
 
