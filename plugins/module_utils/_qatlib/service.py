@@ -13,7 +13,7 @@ from .._plan import Change, Command, Effect, FileChange, Plan
 from .._undo import UNDO_PATH
 from .guard import check
 from .record import MODULE, PolicyRecord, read_record, with_record
-from .rules import RULES, render_rules
+from .rules import PACKAGED_MASK, RULES, render_rules
 from .state import LIMITS, Node, Settings, State, observe
 from .unit import DROP_IN, GROUP, UNIT, render_drop_in
 from .wanted import Wanted
@@ -194,4 +194,9 @@ def _warnings(state: State) -> Iterator[str]:
         yield (
             f"{environment.path}: ServicesEnabled={environment.services} has no effect: qat_init "
             "does not run here, and services are set with qat_sriov; take the line out"
+        )
+    if state.packaged is not None:
+        yield (
+            f"{state.packaged}: at every event of VFIO it gives all VFs to the group {GROUP}, "
+            f"those of guests included: mask it, with a link {PACKAGED_MASK} to /dev/null"
         )

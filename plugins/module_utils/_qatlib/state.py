@@ -17,7 +17,7 @@ from .._qat_config.service import ServiceStart, read_start
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver, read_holders
 from .environment import Environment, read_environment
-from .rules import RULES, read_own_vfs
+from .rules import RULES, read_own_vfs, read_packaged
 from .unit import DROP_IN, GROUP, UNIT
 
 if t.TYPE_CHECKING:
@@ -108,6 +108,7 @@ class State:
     Args:
         pfs: the chosen PFs that the host itself drives.
         skipped: those that stand on a VFIO driver, which are a guest's.
+        packaged: the rule of qatlib's package that gives all VFs away, None without.
         former: the VFs that were meant for programs of the host before.
         nodes: by VF, the nodes of all VFs that qatlib could use.
         near: by chosen VF, another VF of its IOMMU group that is not chosen.
@@ -119,6 +120,7 @@ class State:
     settings: Settings
     pfs: tuple[OwnPf, ...]
     skipped: tuple[OwnPf, ...]
+    packaged: str | None
     former: frozenset[PciAddress]
     nodes: Mapping[PciAddress, Node]
     near: Mapping[PciAddress, PciAddress]
@@ -150,6 +152,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         settings=settings,
         pfs=pfs,
         skipped=skipped,
+        packaged=read_packaged(host),
         former=read_own_vfs(host),
         nodes=_nodes(host, functions),
         near=_near(_vfs_of(pfs), functions),

@@ -160,6 +160,15 @@ def test_services_in_the_environment_have_no_effect(tasks: QatlibTasks) -> None:
     assert tasks(state="absent")["warnings"] == []
 
 
+def test_a_rule_of_the_package_that_gives_all_away(tasks: QatlibTasks) -> None:
+    add_pf(tasks.machine)
+    tasks.machine.write("usr/lib/udev/rules.d/99-qat-vfio.rules", "")
+    (warning,) = tasks(devices=["all"])["warnings"]
+    assert warning.startswith("/usr/lib/udev/rules.d/99-qat-vfio.rules: at every event of VFIO")
+    assert "mask it, with a link /etc/udev/rules.d/99-qat-vfio.rules to /dev/null" in warning
+    assert tasks(state="absent")["warnings"] == []
+
+
 # -- which PFs -------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import P
 from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.rules import (
     RULES,
     read_own_vfs,
+    read_packaged,
     render_rules,
 )
 from hypothesis import HealthCheck, given, settings
@@ -77,5 +78,19 @@ def test_what_gives_no_vf_away(machine: Machine, text: str) -> None:
     assert read_own_vfs(machine.host) == frozenset()
 
 
+@pytest.mark.parametrize("folder", ["usr/local/lib", "usr/lib", "lib"])
+def test_the_rule_of_the_package(machine: Machine, folder: str) -> None:
+    name = "udev/rules.d/99-qat-vfio.rules"
+    machine.write(f"{folder}/{name}", "")
+    assert read_packaged(machine.host) == f"/{folder}/{name}"
+    # As systemctl and others mask: /dev/null need not be there in an image.
+    (machine.root / "etc" / name).symlink_to("/dev/null")
+    assert read_packaged(machine.host) is None
+    (machine.root / "etc" / name).unlink()
+    machine.write(f"etc/{name}", "# mine\n")
+    assert read_packaged(machine.host) is None
+
+
 def test_without_the_file(machine: Machine) -> None:
+    assert read_packaged(machine.host) is None
     assert read_own_vfs(machine.host) == frozenset()
