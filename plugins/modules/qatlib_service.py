@@ -84,8 +84,8 @@ notes:
     in the service's environment file has no effect, which the module warns about.
   - A program uses qatlib as a user of the group C(qat), or as root.
   - Tried with qatlib 24.02 of Debian 13. Later releases bring a udev rule of their own,
-    C(99-qat-vfio.rules), that gives all VFs to the group C(qat). The module warns where it finds
-    that rule and no mask of it.
+    C(99-qat-vfio.rules), that gives all VFs to the group C(qat). The module masks it with a file of
+    that name in C(/etc/udev/rules.d), unless there is one already.
   - Run it as root, in check mode too.
 seealso:
   - module: hwaccel.virt.qat_sriov

@@ -26,14 +26,16 @@ if t.TYPE_CHECKING:
 RULES: t.Final = "/etc/udev/rules.d/81-hwaccel-qatlib.rules"
 GROUPS: t.Final = "/sys/kernel/iommu_groups"
 
+COMMENT: t.Final = "# Written by hwaccel.virt.qatlib_service; state: absent removes it."
 # Later releases of qatlib bring a rule that has C(qat_init.sh) give all VFs to the group at every
 # event of VFIO (C(quickassist/utilities/service/99-qat-vfio.rules.in)). Of files of one name udev
 # takes that in /etc.
-_PACKAGED = "udev/rules.d/99-qat-vfio.rules"
-PACKAGED_MASK: t.Final = f"/etc/{_PACKAGED}"
-_PACKAGE_FOLDERS = ("/usr/local/lib", "/usr/lib", "/lib")
+MASK: t.Final = "/etc/udev/rules.d/99-qat-vfio.rules"
+_MASK_TEXT = f"""\
+{COMMENT}
+# It stands in for the rule of qatlib of this name, which gives all VFs to the group {GROUP}.
+""".encode()
 
-_COMMENT = "# Written by hwaccel.virt.qatlib_service; state: absent removes it."
 _LINE = re.compile(r'TEST=="/sys/kernel/iommu_groups/%k/devices/([^/"]+)/physfn/qat"')
 
 
@@ -44,15 +46,19 @@ def render_rules(vfs: Iterable[PciAddress]) -> bytes | None:
         f'GROUP="{GROUP}", MODE="0660"'
         for vf in vfs
     ]
-    return "".join(f"{line}\n" for line in [_COMMENT, *lines]).encode() if lines else None
+    return "".join(f"{line}\n" for line in [COMMENT, *lines]).encode() if lines else None
 
 
-def read_packaged(host: Host) -> str | None:
-    """Return the rule of the package that would give all VFs away, None without or for a mask."""
-    if host.link_target(PACKAGED_MASK) is not None or host.exists(PACKAGED_MASK):
-        return None
-    places = (f"{folder}/{_PACKAGED}" for folder in _PACKAGE_FOLDERS)
-    return next((place for place in places if host.exists(place)), None)
+def is_ours(content: bytes | None) -> bool:
+    """Tell whether this module has written a file."""
+    return content is not None and content.startswith(COMMENT.encode())
+
+
+def mask_to_be(found: bytes | None, *, present: bool) -> bytes | None:
+    """Return what is to stand in place of the package's rule; an operator's own file stays."""
+    if found is not None and not is_ours(found):
+        return found
+    return _MASK_TEXT if present else None
 
 
 def read_own_vfs(host: Host) -> frozenset[PciAddress]:

@@ -13,7 +13,7 @@ from .._plan import Change, Command, Effect, FileChange, Plan
 from .._undo import UNDO_PATH
 from .guard import check
 from .record import MODULE, PolicyRecord, read_record, with_record
-from .rules import PACKAGED_MASK, RULES, render_rules
+from .rules import COMMENT, MASK, RULES, is_ours, mask_to_be, render_rules
 from .state import LIMITS, Node, Settings, State, observe
 from .unit import DROP_IN, GROUP, UNIT, render_drop_in
 from .wanted import Wanted
@@ -24,7 +24,6 @@ if t.TYPE_CHECKING:
     from .._host import Host
     from .._pci.address import PciAddress
 
-_LIMITS_COMMENT = "# Written by hwaccel.virt.qatlib_service; state: absent removes it."
 _ROOT_GID = 0
 _UDEV_SECONDS = 150.0
 
@@ -107,7 +106,7 @@ class QatlibService:
             "vfs": [str(vf) for vf in sorted(own)],
             "given_back": [str(vf) for vf in sorted(before.former - own)],
             "files": sorted(
-                path for path, content in after.settings.own.items() if content is not None
+                path for path, content in after.settings.own.items() if is_ours(content)
             ),
             "restart_required": self.wanted.present and (stale or bool(self._node_groups(before))),
         }
@@ -115,15 +114,17 @@ class QatlibService:
     def _settings(self, state: State) -> Settings:
         """Return the files as they are to be."""
         environment = state.settings.environment
+        mask = mask_to_be(state.settings.own.get(MASK), present=self.wanted.present)
         if not self.wanted.present:
             known = read_record(state.undo)
             content = known.taken_back(environment) if known else environment.content
-            return Settings({}, environment).with_environment(content)
+            return Settings({MASK: mask}, environment).with_environment(content)
         memlock = self.wanted.memlock if state.own_vfs else None
-        limits = f"{_LIMITS_COMMENT}\n@{GROUP} - memlock {memlock}\n".encode()
+        limits = f"{COMMENT}\n@{GROUP} - memlock {memlock}\n".encode()
         own = {
             DROP_IN: render_drop_in(),
             RULES: render_rules(state.own_vfs),
+            MASK: mask,
             LIMITS: limits if memlock else None,
         }
         settings, policy = Settings(own, environment), self.wanted.policy
@@ -161,24 +162,25 @@ def _changes(state: State, after: Settings, groups: dict[PciAddress, int]) -> It
     if before[DROP_IN] != wanted[DROP_IN]:
         yield Command(("systemctl", "daemon-reload"), seconds=90.0)
     nodes = {state.nodes[vf]: gid == state.gid for vf, gid in groups.items()}
-    ours = [node for node, is_ours in nodes.items() if is_ours]
+    ours = [node for node, to_us in nodes.items() if to_us]
     # udev looks names of groups up when it reads rules: the group may be younger than they are.
-    if before[RULES] != wanted[RULES] or ours:
+    rules = any(before[path] != wanted[path] for path in (RULES, MASK))
+    if rules or ours:
         yield Command(("udevadm", "control", "--reload"))
     if ours:
         devices = (node.device for node in ours)
         arguments = ("udevadm", "trigger", "--action=change", "--settle", *devices)
         yield Command(arguments, seconds=_UDEV_SECONDS)
-    for node, is_ours in nodes.items():
-        if not is_ours:
+    for node, to_us in nodes.items():
+        if not to_us:
             yield Command(("chgrp", "root", node.path))
             yield Command(("chmod", "g-rw", node.path))
-    for node, is_ours in nodes.items():
-        yield _effect(node, is_ours=is_ours)
+    for node, to_us in nodes.items():
+        yield _effect(node, to_us=to_us)
 
 
-def _effect(node: Node, *, is_ours: bool) -> Effect:
-    names = ("root", GROUP) if is_ours else (GROUP, "root")
+def _effect(node: Node, *, to_us: bool) -> Effect:
+    names = ("root", GROUP) if to_us else (GROUP, "root")
     return Effect(node.path, *(f"group: {name}\n" for name in names))
 
 
@@ -194,9 +196,4 @@ def _warnings(state: State) -> Iterator[str]:
         yield (
             f"{environment.path}: ServicesEnabled={environment.services} has no effect: qat_init "
             "does not run here, and services are set with qat_sriov; take the line out"
-        )
-    if state.packaged is not None:
-        yield (
-            f"{state.packaged}: at every event of VFIO it gives all VFs to the group {GROUP}, "
-            f"those of guests included: mask it, with a link {PACKAGED_MASK} to /dev/null"
         )

@@ -17,7 +17,7 @@ from .._qat_config.service import ServiceStart, read_start
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver, read_holders
 from .environment import Environment, read_environment
-from .rules import RULES, read_own_vfs, read_packaged
+from .rules import MASK, RULES, read_own_vfs
 from .unit import DROP_IN, GROUP, UNIT
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 LIMITS: t.Final = "/etc/security/limits.d/90-hwaccel-qatlib.conf"
-_OWN_FILES = (DROP_IN, RULES, LIMITS)
+_OWN_FILES = (DROP_IN, RULES, MASK, LIMITS)
 _GROUPS = "/etc/group"
 
 
@@ -108,7 +108,6 @@ class State:
     Args:
         pfs: the chosen PFs that the host itself drives.
         skipped: those that stand on a VFIO driver, which are a guest's.
-        packaged: the rule of qatlib's package that gives all VFs away, None without.
         former: the VFs that were meant for programs of the host before.
         nodes: by VF, the nodes of all VFs that qatlib could use.
         near: by chosen VF, another VF of its IOMMU group that is not chosen.
@@ -120,7 +119,6 @@ class State:
     settings: Settings
     pfs: tuple[OwnPf, ...]
     skipped: tuple[OwnPf, ...]
-    packaged: str | None
     former: frozenset[PciAddress]
     nodes: Mapping[PciAddress, Node]
     near: Mapping[PciAddress, PciAddress]
@@ -152,7 +150,6 @@ def observe(host: Host, wanted: Wanted) -> State:
         settings=settings,
         pfs=pfs,
         skipped=skipped,
-        packaged=read_packaged(host),
         former=read_own_vfs(host),
         nodes=_nodes(host, functions),
         near=_near(_vfs_of(pfs), functions),

@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 MODULE = "qatlib_service"
 DROP_IN = "/etc/systemd/system/qat.service.d/hwaccel.conf"
 RULES = "/etc/udev/rules.d/81-hwaccel-qatlib.rules"
+MASK = "/etc/udev/rules.d/99-qat-vfio.rules"
 LIMITS = "/etc/security/limits.d/90-hwaccel-qatlib.conf"
 ENVIRONMENT = "/etc/sysconfig/qat"
 UNDO = "/var/lib/hwaccel/undo.json"

@@ -20,6 +20,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     ENVIRONMENT,
     GID,
     LIMITS,
+    MASK,
     MODULE,
     OTHER_GID,
     RELOADS,
@@ -87,7 +88,7 @@ def test_some_vfs_of_every_family_and_the_way_back(tasks: QatlibTasks, family: s
         "vfs": [{"address": vf, "ready": False} for vf in vfs[:4]],
         "skipped": False,
     }
-    assert result["files"] == [LIMITS, DROP_IN, RULES]
+    assert result["files"] == [LIMITS, DROP_IN, RULES, MASK]
     assert (result["unit"], result["environment_file"]) == ("qat.service", ENVIRONMENT)
     assert (result["policy"], result["restart_required"]) == ("2", True)
     assert result["pending_commands"] == RELOADS
@@ -95,7 +96,7 @@ def test_some_vfs_of_every_family_and_the_way_back(tasks: QatlibTasks, family: s
     assert tasks.machine.read(LIMITS).splitlines()[1:] == ["@qat - memlock 500000"]
     assert tasks.machine.read(ENVIRONMENT) == "POLICY=2\n"
     headers = [entry["after_header"] for entry in result["diff"]]
-    assert headers == [DROP_IN, RULES, LIMITS, ENVIRONMENT]
+    assert headers == [DROP_IN, RULES, MASK, LIMITS, ENVIRONMENT]
     result = tasks(state="absent")
     assert tasks.machine.files() == before
     assert (result["files"], result["vfs"], result["policy"]) == ([], [], None)
@@ -117,8 +118,8 @@ def test_the_service_makes_no_vfs_and_does_not_run_as_root(tasks: QatlibTasks) -
 def test_all_vfs_are_for_guests(tasks: QatlibTasks) -> None:
     add_pf(tasks.machine)
     result = tasks()
-    assert (result["files"], result["vfs"], result["devices"]) == ([DROP_IN], [], [])
-    assert result["pending_commands"] == RELOADS[:1]
+    assert (result["files"], result["vfs"], result["devices"]) == ([DROP_IN, MASK], [], [])
+    assert result["pending_commands"] == RELOADS
 
 
 def test_vfs_that_are_not_made_yet(tasks: QatlibTasks) -> None:
@@ -137,7 +138,11 @@ def test_fewer_and_other_vfs(tasks: QatlibTasks) -> None:
     assert result["vfs"] == other[:3]
     assert result["given_back"] == sorted(one + other[3:])
     result = tasks()
-    assert (result["vfs"], result["given_back"], result["files"]) == ([], other[:3], [DROP_IN])
+    assert (result["vfs"], result["given_back"], result["files"]) == (
+        [],
+        other[:3],
+        [DROP_IN, MASK],
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,13 +165,20 @@ def test_services_in_the_environment_have_no_effect(tasks: QatlibTasks) -> None:
     assert tasks(state="absent")["warnings"] == []
 
 
-def test_a_rule_of_the_package_that_gives_all_away(tasks: QatlibTasks) -> None:
+def test_a_rule_of_the_package_that_gives_all_away_is_masked(tasks: QatlibTasks) -> None:
     add_pf(tasks.machine)
-    tasks.machine.write("usr/lib/udev/rules.d/99-qat-vfio.rules", "")
-    (warning,) = tasks(devices=["all"])["warnings"]
-    assert warning.startswith("/usr/lib/udev/rules.d/99-qat-vfio.rules: at every event of VFIO")
-    assert "mask it, with a link /etc/udev/rules.d/99-qat-vfio.rules to /dev/null" in warning
-    assert tasks(state="absent")["warnings"] == []
+    assert MASK in tasks(devices=["all"])["files"]
+    assert "stands in for the rule of qatlib" in tasks.machine.read(MASK)
+    tasks(state="absent")
+    assert not tasks.machine.host.exists(MASK)
+
+
+def test_an_operators_own_mask_stays(tasks: QatlibTasks) -> None:
+    add_pf(tasks.machine)
+    tasks.machine.write(MASK, "# mine\n")
+    assert MASK not in tasks(devices=["all"])["files"]
+    tasks(state="absent")
+    assert tasks.machine.read(MASK) == "# mine\n"
 
 
 # -- which PFs -------------------------------------------------------------------------------
@@ -188,7 +200,7 @@ def test_earlier_generations_are_refused(tasks: QatlibTasks, family: str, word: 
 def test_words_that_mean_nothing_here_may_be_fine(tasks: QatlibTasks, word: str) -> None:
     tasks.machine.add_pf("c62x", vfs=4)
     result = tasks(devices=[word], missing_ok=True)
-    assert (result["devices"], result["files"]) == ([], [DROP_IN])
+    assert (result["devices"], result["files"]) == ([], [DROP_IN, MASK])
     assert "qatlib does not support" in tasks.refusal(devices=["c62x"], missing_ok=True)
 
 
@@ -458,7 +470,7 @@ def test_before_the_package_is_there(
     host.bind(*vfs)
     live = QatlibTasks(machine, run_module, host)
     result = live(devices=["all"], vfs="1")
-    assert result["files"] == [LIMITS, DROP_IN, RULES]
+    assert result["files"] == [LIMITS, DROP_IN, RULES, MASK]
     assert result["devices"][0]["vfs"] == [{"address": vfs[0], "ready": False}]
     assert [list(command) for command in host.commands] == RELOADS
     assert host.groups == {}

@@ -12,8 +12,9 @@ import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.rules import (
     RULES,
+    is_ours,
+    mask_to_be,
     read_own_vfs,
-    read_packaged,
     render_rules,
 )
 from hypothesis import HealthCheck, given, settings
@@ -78,19 +79,15 @@ def test_what_gives_no_vf_away(machine: Machine, text: str) -> None:
     assert read_own_vfs(machine.host) == frozenset()
 
 
-@pytest.mark.parametrize("folder", ["usr/local/lib", "usr/lib", "lib"])
-def test_the_rule_of_the_package(machine: Machine, folder: str) -> None:
-    name = "udev/rules.d/99-qat-vfio.rules"
-    machine.write(f"{folder}/{name}", "")
-    assert read_packaged(machine.host) == f"/{folder}/{name}"
-    # As systemctl and others mask: /dev/null need not be there in an image.
-    (machine.root / "etc" / name).symlink_to("/dev/null")
-    assert read_packaged(machine.host) is None
-    (machine.root / "etc" / name).unlink()
-    machine.write(f"etc/{name}", "# mine\n")
-    assert read_packaged(machine.host) is None
+@pytest.mark.parametrize("theirs", [b"", b"# mine\n"])
+def test_the_rule_of_the_package_is_masked_unless_somebody_did(theirs: bytes) -> None:
+    ours = mask_to_be(None, present=True)
+    assert is_ours(ours)
+    assert mask_to_be(ours, present=True) == ours
+    assert mask_to_be(ours, present=False) is None
+    for present in (True, False):
+        assert mask_to_be(theirs, present=present) == theirs
 
 
 def test_without_the_file(machine: Machine) -> None:
-    assert read_packaged(machine.host) is None
     assert read_own_vfs(machine.host) == frozenset()

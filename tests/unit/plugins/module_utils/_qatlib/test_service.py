@@ -18,6 +18,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     DROP_IN,
     ENVIRONMENT,
     GID,
+    MASK,
     OTHER_GID,
     RULES,
     UNDO,
@@ -78,12 +79,12 @@ def test_nothing_is_to_do(settled: State) -> None:
 def test_what_was_found_is_written_down_first(host: QatlibHost) -> None:
     work = job(policy=1)
     state = work.observe(host)
-    assert files(work.plan(state)) == [UNDO, DROP_IN, RULES, ENVIRONMENT]
+    assert files(work.plan(state)) == [UNDO, DROP_IN, RULES, MASK, ENVIRONMENT]
     # And kept until all of it is taken back.
     work.plan(state).apply(host)
     work = job(state="absent")
     plan = work.plan(work.observe(host))
-    assert files(plan) == [DROP_IN, RULES, ENVIRONMENT]
+    assert files(plan) == [DROP_IN, RULES, MASK, ENVIRONMENT]
     assert [change.path for change in plan.closing] == [UNDO]
 
 

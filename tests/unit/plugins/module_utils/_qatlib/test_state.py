@@ -26,6 +26,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     ENVIRONMENT,
     GID,
     LIMITS,
+    MASK,
     RULES,
     QatlibHost,
     add_pf,
@@ -59,23 +60,24 @@ def test_a_bare_host(machine: Machine) -> None:
 
 
 def test_its_files(machine: Machine) -> None:
-    contents = {DROP_IN: b"1", RULES: b"2", LIMITS: b"3", ENVIRONMENT: b"4"}
+    contents = {DROP_IN: b"1", RULES: b"2", MASK: b"5", LIMITS: b"3", ENVIRONMENT: b"4"}
     for at, (path, content) in enumerate(contents.items()):
         machine.write(path, content)
         os.utime(machine.at(path), (0, 100 + at))
     state = look(machine.host)
     assert state.settings.contents == contents
     assert state.settings.read_at_start == (b"1", b"2", b"4")
-    assert state.modified == pytest.approx(103)
+    assert state.modified == pytest.approx(104)
     # The limit is not read at the start.
     os.utime(machine.at(LIMITS), (0, 500))
-    assert look(machine.host).modified == pytest.approx(103)
+    assert look(machine.host).modified == pytest.approx(104)
 
 
 def test_files_that_are_left_out_are_not_there(machine: Machine) -> None:
     environment = look(machine.host).settings.environment
     settings = Settings({DROP_IN: b"1"}, environment).with_environment(b"4")
-    assert settings.contents == {DROP_IN: b"1", RULES: None, LIMITS: None, ENVIRONMENT: b"4"}
+    nothing = dict.fromkeys((RULES, MASK, LIMITS))
+    assert settings.contents == {DROP_IN: b"1", **nothing, ENVIRONMENT: b"4"}
 
 
 @pytest.mark.parametrize(
