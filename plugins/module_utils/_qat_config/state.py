@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from .._host import Blocked
 from .._pci.function import COUNT, read_functions
+from .._systemd import ServiceStart, read_start
 from .._undo import UndoRecord
 from . import services
 from .document import Document
 from .keys import GENERAL
 from .numbers import PF, VF, FileName, family_of, read_names
 from .rings import Section
-from .service import QAT_SERVICE, ServiceStart, read_start
 from .targets import choose
 
 if t.TYPE_CHECKING:
@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 RINGS_PER_VF = 16
+_SERVICE = "qat_service.service"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         ),
         skipped=targets.skipped,
         undo=UndoRecord.read(host),
-        service=read_start(host, QAT_SERVICE),
+        service=read_start(host, _SERVICE),
     )
 
 

@@ -13,7 +13,7 @@ from .._errors import RefusedError
 from .._pci.function import read_config, read_functions
 from .._qat.devices import pf_family, vf_family
 from .._qat.selectors import select_pfs
-from .._qat_config.service import ServiceStart, read_start
+from .._systemd import ServiceStart, read_start
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver, read_holders
 from .environment import Environment, read_environment

@@ -27,6 +27,7 @@ HEIGHTS = {
     "_host": 0,
     "_notify": 0,
     "_plan": 0,
+    "_systemd": 0,
     "_undo": 0,
     "_pci": 1,
     "_shell": 1,

@@ -9,12 +9,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import HostError
+from ._errors import HostError
 
 if t.TYPE_CHECKING:
-    from .._host import Host
+    from ._host import Host
 
-QAT_SERVICE = "qat_service.service"
 _PROPERTIES = ("ActiveState", "ActiveEnterTimestampMonotonic")
 _ACTIVE = ("active", "reloading")
 _BOOT_TIME = "btime"

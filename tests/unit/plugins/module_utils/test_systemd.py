@@ -10,8 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
-from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.service import (
-    QAT_SERVICE,
+from ansible_collections.hwaccel.virt.plugins.module_utils._systemd import (
     ServiceStart,
     read_start,
 )
@@ -23,6 +22,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 NEVER = ServiceStart()
+UNIT = "qat_service.service"
 
 
 class Systemd(RunningHost):
@@ -60,7 +60,7 @@ def test_what_systemd_tells(machine: Machine, answer: str | None, since: float |
     machine.write("proc/stat", "cpu 1 2\nbtime 1000\n")
     host = Systemd(machine)
     host.answer = answer
-    assert read_start(host, QAT_SERVICE) == ServiceStart(since)
+    assert read_start(host, UNIT) == ServiceStart(since)
 
 
 @pytest.mark.parametrize("text", ["cpu 1 2\n", "btime\n", "btime x\n", ""])
@@ -68,11 +68,11 @@ def test_a_kernel_that_does_not_tell_when_it_was_started(machine: Machine, text:
     machine.write("proc/stat", text)
     host = Systemd(machine)
     host.answer = "ActiveState=active\nActiveEnterTimestampMonotonic=2500000\n"
-    assert read_start(host, QAT_SERVICE) == NEVER
+    assert read_start(host, UNIT) == NEVER
 
 
 def test_a_tree_has_no_services(machine: Machine) -> None:
-    assert read_start(machine.host, QAT_SERVICE) == NEVER
+    assert read_start(machine.host, UNIT) == NEVER
 
 
 @pytest.mark.parametrize(
