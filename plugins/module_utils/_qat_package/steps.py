@@ -174,9 +174,9 @@ def plan_present(wanted: Wanted, state: State) -> Plan:
         warnings=_warnings(wanted, state),
         closing=(
             InstalledRecord(
-                RECORD_PATH,
-                None,
-                None,
+                path=RECORD_PATH,
+                before=None,
+                after=None,
                 mode=0o600,
                 shown=False,
                 entry=done,
@@ -331,7 +331,7 @@ def _build(wanted: Wanted, state: State, source: Source) -> Iterator[Command]:
     yield _long(wanted, source, "make", f"--jobs={wanted.jobs or state.processors}")
     if wanted.signing_key:
         yield SignModules(
-            (
+            arguments=(
                 state.signing.program,
                 "sha256",
                 wanted.signing_key,
