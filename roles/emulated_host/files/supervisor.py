@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -64,6 +65,9 @@ IOMMUS = {
     "amd": ["-device", "amd-iommu,intremap=on"],
     "none": [],
 }
+# Below those that Linux gives to connections (ip_local_port_range): one of them could take the port
+# of a machine that reboots.
+PORTS = range(20000, 32768)
 VENDORS = {"intel": "GenuineIntel", "amd": "AuthenticAMD", "none": "GenuineIntel"}
 # A processor with these has kernel and C library clear and copy with instructions that take a step
 # for each byte where software executes them, and eight bytes a step without them.
@@ -922,11 +926,12 @@ def missing(tools: Sequence[str]) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback TCP port that nobody has."""
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise MachineError("no loopback TCP port was found that is free; set emulated_host_ssh_port")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

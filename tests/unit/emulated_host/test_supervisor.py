@@ -513,3 +513,15 @@ def test_missing_tools_are_named() -> None:
         "no-such-tool",
         "no-such-other",
     ]
+
+
+def test_a_free_port_is_none_of_those_that_connections_get(
+    supervisor: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        port = supervisor.free_port()
+        assert 20000 <= port < 32768
+        taken.bind(("127.0.0.1", port))
+        monkeypatch.setattr(supervisor, "PORTS", [port] * 100)
+        with pytest.raises(supervisor.MachineError, match="emulated_host_ssh_port"):
+            supervisor.free_port()
