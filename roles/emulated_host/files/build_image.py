@@ -281,6 +281,8 @@ def settle(root: Path, root_uuid: str) -> None:
     marker = root / "var/lib/emulated-host/first-boot"
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
+    # Where emulated_host_bytecode.py keeps what Python compiled.
+    (root / "var/cache/emulated-host/bytecode").mkdir(parents=True)
 
 
 def clean(root: Path) -> None:
