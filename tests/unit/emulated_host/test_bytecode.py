@@ -92,6 +92,20 @@ def test_without_the_folder_nothing_is_kept(archive: Archive) -> None:
     assert not archive.kept.exists()
 
 
+def test_the_methods_of_dataclasses_are_kept_too(archive: Archive) -> None:
+    source = (
+        "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass Sample:\n    one: int\n"
+    )
+    with zipfile.ZipFile(archive.path, "w") as file:
+        file.writestr("sample.py", f"{source}def answer():\n    return Sample(5)\n")
+    assert archive.says() == f"Sample(one=5) {archive.path}/sample.py"
+    kept = list(archive.kept.iterdir())
+    assert len(kept) > 1
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert archive.says() == f"Sample(one=5) {archive.path}/sample.py"
+    assert {path: path.stat().st_mtime_ns for path in archive.kept.iterdir()} == before
+
+
 def test_python_takes_it_at_its_start() -> None:
     (pth,) = FOLDER.glob("*.pth")
     assert pth.read_text().strip() == "import emulated_host_bytecode"

@@ -1,18 +1,20 @@
 # Copyright (c) 2026, hwaccel.virt maintainers
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep what Python compiles out of archives, which software emulation takes seconds for.
+"""Keep what Python compiles at the start of a module, which takes seconds under emulation.
 
 Every Ansible module comes with an archive of some 10,000 lines of source, and Python keeps no
-compiled copy of what an archive holds. On a real host that costs a few tenths of a second, on an
-emulated one more than the module's own work. The code is the same, kept by a hash of its source;
-without the folder, Python compiles each time, as anywhere else.
+compiled copy of what an archive holds; nor of the methods that dataclasses write for each class. On
+a real host that costs a few tenths of a second, on an emulated one more than the module's own work.
+The code is the same, kept by a hash of its source; without the folder, Python compiles each time,
+as anywhere else.
 """
 
 import _imp
 import marshal
 import os
 import sys
+import types
 import zipimport
 
 FOLDER = "/var/cache/emulated-host/bytecode"
@@ -21,16 +23,14 @@ compile_source = vars(zipimport)["_compile_source"]
 fix_co_filename = vars(_imp)["_fix_co_filename"]
 
 
-def kept_or_compiled(pathname: str, source: bytes) -> object:
-    """Return the code of a member of an archive."""
-    kept = os.path.join(FOLDER, _imp.source_hash(sys.hexversion, source).hex())
+def kept(path: str, name: str) -> types.CodeType | None:
+    """Return the code that is kept there, or nothing."""
     try:
-        with open(kept, "rb") as file:
-            code = marshal.load(file)
-        fix_co_filename(code, pathname)
+        with open(path, "rb") as file:
+            code: types.CodeType = marshal.load(file)
+        fix_co_filename(code, name)
     except (OSError, EOFError, ValueError, TypeError):
-        code = compile_source(pathname, source)
-        keep(kept, marshal.dumps(code))
+        return None
     return code
 
 
@@ -45,4 +45,27 @@ def keep(path: str, data: bytes) -> None:
         pass
 
 
-vars(zipimport)["_compile_source"] = kept_or_compiled
+def kept_or_compiled(name: str, source: bytes) -> types.CodeType:
+    """Return the code of a source, as zipimport compiles it."""
+    path = os.path.join(FOLDER, _imp.source_hash(sys.hexversion, source).hex())
+    code = kept(path, name)
+    if code is None:
+        code = compile_source(name, source)
+        keep(path, marshal.dumps(code))
+    return code
+
+
+def execute(text: str, variables: dict[str, object], names: dict[str, object]) -> None:
+    """Do what dataclasses do with the methods that they have written."""
+    exec(kept_or_compiled("<string>", text.encode()), variables, names)
+
+
+def member_of_archive(name: str, source: bytes) -> types.CodeType:
+    """Return the code of a member of an archive; from then on dataclasses keep theirs too."""
+    import dataclasses
+
+    vars(dataclasses)["exec"] = execute
+    return kept_or_compiled(name, source)
+
+
+vars(zipimport)["_compile_source"] = member_of_archive
