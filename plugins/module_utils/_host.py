@@ -13,13 +13,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import grp
 import os
+import pwd
 import signal
 import stat
 import subprocess
 import tempfile
 import time
 import typing as t
+from dataclasses import dataclass
 
 from ._child import Child, SilentError
 from ._errors import BlockedError, HostError
@@ -28,6 +31,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LOCK = "/run/hwaccel.lock"
+_USERS, _GROUPS, _ID_FIELD = "/etc/passwd", "/etc/group", 2
 _LINK_LIMIT = 40
 _LAST_LINES = 20
 # More than that many bytes are not looked through for the last lines.
@@ -43,6 +47,18 @@ class Blocked:
 
 
 BLOCKED: t.Final = Blocked()
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Owner, group and mode of a file, as numbers."""
+
+    uid: int
+    gid: int
+    mode: int
+
+    def __str__(self) -> str:
+        return f"owner {self.uid}, group {self.gid}, mode {self.mode:04o}"
 
 
 class Host:
@@ -162,6 +178,44 @@ class Host:
             return os.stat(self.locate(path)).st_gid
         except (OSError, HostError):
             return None
+
+    def permissions(self, path: str) -> Permissions | None:
+        """Return owner, group and mode of a file, None without one."""
+        try:
+            found = os.stat(self.locate(path))
+        except (OSError, HostError):
+            return None
+        return Permissions(found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+
+    def new_permissions(self, mode: int) -> Permissions:
+        """Return what a file has that is made here."""
+        return Permissions(os.geteuid(), os.getegid(), mode)
+
+    def user_id(self, name: str) -> int | None:
+        """Return the number of a user, None for one that is not known."""
+        if not self.live:
+            return self._number_in(_USERS, name)
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            return None
+
+    def group_id(self, name: str) -> int | None:
+        """Return the number of a group, None for one that is not known."""
+        if not self.live:
+            return self._number_in(_GROUPS, name)
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
+
+    def _number_in(self, path: str, name: str) -> int | None:
+        """Look a name up in a tree that does not run, whose names are not those of this machine."""
+        for line in (self.read_text(path) or "").splitlines():
+            fields = line.split(":")
+            if len(fields) > _ID_FIELD and fields[0] == name and fields[_ID_FIELD].isdigit():
+                return int(fields[_ID_FIELD])
+        return None
 
     def free_bytes(self, path: str) -> int | None:
         """Return how much root may still write to the file system of a folder, None without one."""
@@ -297,6 +351,18 @@ class Host:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
             raise HostError.from_os("write", path, error.errno or errno.EIO) from error
+
+    def set_permissions(self, path: str, wanted: Permissions) -> None:
+        """Give a file an owner, a group and a mode."""
+        place = self.locate(path)
+        try:
+            found = os.stat(place)
+            # A change of the owner takes bits of the mode away, so that the mode comes last.
+            if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
+                os.chown(place, wanted.uid, wanted.gid)
+            os.chmod(place, wanted.mode)
+        except OSError as error:
+            raise HostError.from_os("set permissions of", path, error.errno or 0) from error
 
     def remove_file(self, path: str) -> None:
         """Remove a file; one that is not there is fine."""

@@ -17,7 +17,7 @@ from ._host import last_lines
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._host import Host
+    from ._host import Host, Permissions
 
 _WRITE_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
@@ -51,6 +51,7 @@ class FileChange:
 
     Args:
         shown: whether the file appears in the diff; the module's own records do not.
+        secret: whether the diff has the file without its content.
     """
 
     path: str
@@ -58,6 +59,7 @@ class FileChange:
     after: bytes | None
     mode: int = 0o644
     shown: bool = True
+    secret: bool = False
 
     def apply(self, host: Host) -> None:
         """Write the new content in one step, or remove the file."""
@@ -69,6 +71,27 @@ class FileChange:
     def revert(self, host: Host) -> None:
         """Put back what was there before."""
         _put(host, self.path, self.before, self.mode)
+
+
+@dataclass(frozen=True)
+class PermissionsChange:
+    """A file that gets another owner, group or mode."""
+
+    path: str
+    before: Permissions
+    after: Permissions
+
+    def apply(self, host: Host) -> None:
+        """Set them."""
+        try:
+            host.set_permissions(self.path, self.after)
+        except HostError as error:
+            raise _with_hint(error) from error
+
+    def revert(self, host: Host) -> None:
+        """Put back what was there before; a file that went again has nothing to put back."""
+        if host.permissions(self.path) is not None:
+            host.set_permissions(self.path, self.before)
 
 
 @dataclass(frozen=True)
@@ -283,6 +306,12 @@ def added(content: bytes, size: int) -> bytes:
     return content[size:] if len(content) >= size else content
 
 
+def copy_of(path: str, content: bytes | None, modified: float | None) -> FileChange:
+    """Return the copy of a file that changes, named by the time of its last change."""
+    stamp = time.strftime("%Y-%m-%d@%H:%M:%S", time.gmtime(modified or 0))
+    return FileChange(f"{path}.{stamp}~", None, content, mode=0o600, shown=False)
+
+
 @dataclass(frozen=True)
 class Effect:
     """What the commands of a plan do to something that is no file: shown in the diff alone."""
@@ -329,10 +358,20 @@ class Foretold:
 
 
 Change = t.Union[
-    FileChange, LinkChange, AttributeWrite, ConfigWrite, Command, Effect, Marker, Foretold
+    FileChange,
+    PermissionsChange,
+    LinkChange,
+    AttributeWrite,
+    ConfigWrite,
+    Command,
+    Effect,
+    Marker,
+    Foretold,
 ]
 # What is written to devices: told when a plan fails, and never undone.
 _DEVICE_WRITES = (AttributeWrite, ConfigWrite)
+# What is done to files: done to a tree that does not run, too.
+_FILE_CHANGES = (FileChange, PermissionsChange, LinkChange)
 
 
 @dataclass(frozen=True)
@@ -377,12 +416,22 @@ class Plan:
             {
                 "before_header": change.path if change.before is not None else "(no file)",
                 "after_header": change.path if change.after is not None else "(no file)",
-                "before": _decoded(change.before),
-                "after": _decoded(change.after),
+                "before": _told(change, change.before),
+                "after": _told(change, change.after),
             }
             for change in self.changes
             if isinstance(change, (Foretold, LinkChange))
             or (isinstance(change, FileChange) and change.shown)
+        )
+        entries.extend(
+            {
+                "before_header": change.path,
+                "after_header": change.path,
+                "before": f"{change.before}\n",
+                "after": f"{change.after}\n",
+            }
+            for change in self.changes
+            if isinstance(change, PermissionsChange)
         )
         entries.extend(
             {
@@ -426,7 +475,7 @@ class Plan:
         """Make the changes in order; on a failure files go back, devices are told as they are."""
         made: list[Change] = []
         for change in self.changes:
-            if not host.live and not isinstance(change, (FileChange, LinkChange)):
+            if not host.live and not isinstance(change, _FILE_CHANGES):
                 continue
             try:
                 change.apply(host)
@@ -462,7 +511,7 @@ def _after_failure(
         writes = [write for write in writes if (write.device, write.name) not in again]
     for change in reversed(made):
         # A record of what was found is still needed once a device was changed.
-        if isinstance(change, (Marker, Foretold, LinkChange)) or (
+        if isinstance(change, (Marker, Foretold, LinkChange, PermissionsChange)) or (
             isinstance(change, FileChange) and (change.shown or not touched)
         ):
             try:
@@ -498,8 +547,10 @@ def _with_hint(error: HostError) -> HostError:
     return error if hint is None else type(error)(f"{error}; {hint}", error.number)
 
 
-def _decoded(content: bytes | str | None) -> str:
+def _told(change: Change, content: bytes | str | None) -> str:
     """Return what a diff shows of a file's content, or of where a link leads."""
+    if isinstance(change, FileChange) and change.secret and content is not None:
+        return "(the content is secret)\n"
     if isinstance(content, bytes):
         return content.decode("utf-8", "backslashreplace")
     return "" if content is None else f"{content}\n"

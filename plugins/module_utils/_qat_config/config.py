@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._plan import FileChange, Plan
+from .._plan import FileChange, Plan, copy_of
 from .checks import check, warnings
 from .edit import edited, new_text, without
 from .numbers import VF
@@ -25,7 +24,6 @@ if t.TYPE_CHECKING:
 
 # As the vendor's installer has them.
 _MODE = 0o640
-_COPY_MODE = 0o600
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,7 @@ class Step:
         """Return the copy of a file that changes, named by the time of its last change."""
         if not self.changes or self.before.text is None:
             return None
-        stamp = time.strftime("%Y-%m-%d@%H:%M:%S", time.gmtime(self.before.modified or 0))
-        path, content = f"{self.before.path}.{stamp}~", _encoded(self.before.text)
-        return FileChange(path, None, content, mode=_COPY_MODE, shown=False)
+        return copy_of(self.before.path, _encoded(self.before.text), self.before.modified)
 
 
 class DeviceConfig:
