@@ -36,6 +36,8 @@ _LINK_LIMIT = 40
 _LAST_LINES = 20
 # More than that many bytes are not looked through for the last lines.
 _LAST_BYTES = 16384
+# By how much longer a child is waited for than what it does may take.
+_CHILD_SECONDS = 2.0
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
 
 
@@ -79,6 +81,7 @@ class Host:
         self.privileged = not self.live or os.geteuid() == 0
         self.read_seconds = read_seconds
         self._child = Child(self._answer)
+        self._runner = Child(self._run_in_child)
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -248,6 +251,23 @@ class Host:
                 return b""
             raise HostError.from_os("read", path, error.errno or 0) from error
 
+    def read_end(self, path: str, size: int) -> bytes | None:
+        """Return the whole lines at the end of a file, or None when it is not there.
+
+        Args:
+            size: how many bytes are looked at: a log may have grown for years.
+        """
+        try:
+            with open(self.locate(path), "rb") as file:
+                length = file.seek(0, os.SEEK_END)
+                file.seek(max(0, length - size))
+                content = file.read(size)
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise HostError.from_os("read", path, error.errno or 0) from error
+        return content if length <= size else content.partition(b"\n")[2]
+
     def read_text(self, path: str) -> str | None:
         """Return a text file's content, undecodable bytes kept, or None when it is not there."""
         content = self.read_bytes(path)
@@ -415,6 +435,33 @@ class Host:
             told = (done.stderr or done.stdout).strip()
             raise HostError(f"{' '.join(command)} failed with status {done.returncode}: {told}")
         return done.stdout
+
+    def run_guarded(self, command: Sequence[str], *, seconds: float) -> str:
+        """Run a command that can hang in the kernel, where no signal ends it, within a bound.
+
+        A tool that asks a driver may stay in state D for as long as the driver does not answer,
+        and whoever waits for its end with it.
+        """
+        self._check_live(command)
+        try:
+            answer = self._runner.ask([*command, str(seconds)], seconds + _CHILD_SECONDS)
+        except SilentError as error:
+            message = f"{' '.join(command)} did not end within {seconds:g} s, and cannot be ended"
+            raise BlockedError(message, errno.ETIMEDOUT) from error
+        output, told, number = t.cast("tuple[str, str, int]", answer)
+        if number == errno.ETIMEDOUT:
+            raise BlockedError(told, number)
+        if told:
+            raise HostError(told, number)
+        return output
+
+    def _run_in_child(self, question: list[str]) -> tuple[str, str, int]:
+        """Return the output of a command, or the message and the errno of its error."""
+        *command, seconds = question
+        try:
+            return self.run(command, seconds=float(seconds)), "", 0
+        except HostError as error:
+            return "", str(error), error.number
 
     def run_logged(
         self,

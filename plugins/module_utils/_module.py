@@ -66,14 +66,24 @@ def run_module(
 def run_info_module(
     options: Options,
     gather: t.Callable[[Options, Host], Result],
+    *,
+    unseen: str = "holders are not seen, configuration space is cut off",
+    in_check_mode: Options | None = None,
 ) -> t.NoReturn:
-    """Run a module that only reads."""
+    """Run a module that only reads.
+
+    Args:
+        unseen: what whoever is not root does not get to see.
+        in_check_mode: values that options have in check mode whatever a task says, such as for
+            how long to wait for what only a change made before would bring about.
+    """
     module = _module(options)
     try:
         host = _host(module.params["root"])
         if not host.privileged:
-            module.warn("not run as root: holders are not seen, configuration space is cut off")
-        result = gather(module.params, host)
+            module.warn(f"not run as root: {unseen}")
+        forced = in_check_mode or {} if module.check_mode else {}
+        result = gather({**module.params, **forced}, host)
     except HwaccelError as error:
         module.fail_json(msg=_text(str(error)))
     module.exit_json(changed=False, **_encodable(result))

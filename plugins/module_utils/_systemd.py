@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a systemd service was started, and whether it knows a file as it is now."""
+"""Services of systemd: whether they are there and run, from files alone, and since when."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ._errors import HostError
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._host import Host
 
 _PROPERTIES = ("ActiveState", "ActiveEnterTimestampMonotonic")
@@ -21,6 +23,28 @@ _SECONDS = 15.0
 _MICROSECONDS = 1_000_000
 # The kernel tells the time of the boot in whole seconds.
 _SLACK = 1.0
+
+_CGROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice")
+_UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    # What systemd makes of init scripts.
+    "/run/systemd/generator.late",
+)
+# A link to it takes a unit out of use.
+_MASKED = "/dev/null"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A systemd service: its unit's name, None when it is not installed."""
+
+    unit: str | None
+    enabled: bool
+    running: bool
 
 
 @dataclass(frozen=True)
@@ -68,3 +92,34 @@ def _boot_time(host: Host) -> int | None:
         if len(words) > 1 and words[0] == _BOOT_TIME and words[1].isdecimal():
             return int(words[1])
     return None
+
+
+def read_service(host: Host, units: Sequence[str]) -> Service:
+    """Read a service that has one of several names: the first in use, else the first installed."""
+    installed = [
+        Service(unit, _is_enabled(host, unit), _is_running(host, unit))
+        for unit in units
+        if any(host.exists(f"{folder}/{unit}") for folder in _UNIT_FOLDERS)
+    ]
+    used = [service for service in installed if service.enabled or service.running]
+    return next(iter([*used, *installed]), Service(None, enabled=False, running=False))
+
+
+def _is_enabled(host: Host, unit: str) -> bool:
+    """Tell whether a boot starts a service, or the socket that starts it when it is asked for."""
+    folder = _UNIT_FOLDERS[0]
+    wants = [name for name in host.names(folder) if name.endswith((".wants", ".requires"))]
+    names = (unit, unit.replace(".service", ".socket"))
+    links = (host.link_target(f"{folder}/{want}/{name}") for want in wants for name in names)
+    return any(link not in (None, _MASKED) for link in links)
+
+
+def _is_running(host: Host, unit: str) -> bool:
+    """Tell from the service's control group, which systemd removes when it ends."""
+    for folder in _CGROUPS:
+        events = host.read_text(f"{folder}/{unit}/cgroup.events")
+        if events is not None:
+            return "populated 1" in events
+        if host.attribute(f"{folder}/{unit}/cgroup.procs"):
+            return True
+    return False

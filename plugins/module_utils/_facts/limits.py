@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
     from .._host import Host
     from .._qat.observe import Pf, Vf
-    from .platform import Service
+    from .._systemd import Service
 
 _LOGIN = "/etc/security/limits.conf"
 _LOGIN_FOLDER = "/etc/security/limits.d"

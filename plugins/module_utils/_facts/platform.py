@@ -14,23 +14,15 @@ from .._boot.cmdline import CommandLine
 from .._iommu.vendors import cpu_vendor, first_cpu
 from .._pci.drivers import kernel_release
 from .._pci.lockdown import LOCKED, read_lockdown
+from .._systemd import read_service
 
 if t.TYPE_CHECKING:
     from .._host import Host
+    from .._systemd import Service
 
 _VIRTUALIZATION_FLAGS = ("vmx", "svm")
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _SIGNATURES = "/sys/module/module/parameters/sig_enforce"
-_CGROUPS = ("/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice")
-_UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-)
-# A link to it takes a unit out of use.
-_MASKED = "/dev/null"
 # What the services are called where; the first that is in use counts, else the first installed.
 _SERVICES = {
     "qat": ("qat.service", "qat_service.service"),
@@ -79,15 +71,6 @@ class Kernel:
         return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-@dataclass(frozen=True)
-class Service:
-    """A systemd service: its unit's name, None when it is not installed."""
-
-    unit: str | None
-    enabled: bool
-    running: bool
-
-
 def read_cpu(host: Host) -> Cpu:
     """Read the first processor of C(/proc/cpuinfo); Arm shows neither vendor nor flags."""
     told = first_cpu(host)
@@ -115,34 +98,4 @@ def read_kernel(host: Host) -> Kernel:
 
 def read_services(host: Host) -> dict[str, Service]:
     """Read the services that matter for accelerators."""
-    return {name: _read_service(host, units) for name, units in _SERVICES.items()}
-
-
-def _read_service(host: Host, units: tuple[str, ...]) -> Service:
-    installed = [
-        Service(unit, _is_enabled(host, unit), _is_running(host, unit))
-        for unit in units
-        if any(host.exists(f"{folder}/{unit}") for folder in _UNIT_FOLDERS)
-    ]
-    used = [service for service in installed if service.enabled or service.running]
-    return next(iter([*used, *installed]), Service(None, enabled=False, running=False))
-
-
-def _is_enabled(host: Host, unit: str) -> bool:
-    """Tell whether a boot starts a service, or the socket that starts it when it is asked for."""
-    folder = _UNIT_FOLDERS[0]
-    wants = [name for name in host.names(folder) if name.endswith((".wants", ".requires"))]
-    names = (unit, unit.replace(".service", ".socket"))
-    links = (host.link_target(f"{folder}/{want}/{name}") for want in wants for name in names)
-    return any(link not in (None, _MASKED) for link in links)
-
-
-def _is_running(host: Host, unit: str) -> bool:
-    """Tell from the service's control group, which systemd removes when it ends."""
-    for folder in _CGROUPS:
-        events = host.read_text(f"{folder}/{unit}/cgroup.events")
-        if events is not None:
-            return "populated 1" in events
-        if host.attribute(f"{folder}/{unit}/cgroup.procs"):
-            return True
-    return False
+    return {name: read_service(host, units) for name, units in _SERVICES.items()}

@@ -12,11 +12,11 @@ import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._facts.platform import (
     Cpu,
     Kernel,
-    Service,
     read_cpu,
     read_kernel,
     read_services,
 )
+from ansible_collections.hwaccel.virt.plugins.module_utils._systemd import Service
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import RELEASE
 
 if t.TYPE_CHECKING:
