@@ -12,7 +12,7 @@ the service that asks for the licence. Nothing is read here: what could not be s
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import InputError
 from .events import AVAILABILITY, CLOCK, CONFIGURATION, REACHABILITY, has_license, is_pending
@@ -95,21 +95,17 @@ def diagnosis(evidence: Evidence) -> tuple[Check, ...]:
     return (*first, _availability(evidence, first))
 
 
-def _checked(
-    name: str, findings: list[Finding], notes: list[str], *, ok: bool | None, fine: str, hint: str
-) -> Check:
-    """Return a check: false with findings, else what it is, with what was noticed besides.
-
-    Args:
-        ok: what it is without findings.
-        fine: what is told then.
-        hint: the remedy where it is not known.
-    """
-    if findings:
-        what = [finding.what for finding in findings]
-        remedies = dict.fromkeys(finding.remedy for finding in findings)
-        return Check(name, ok=False, detail="; ".join([*what, *notes]), remedy="; ".join(remedies))
-    return Check(name, ok, "; ".join([*filter(None, [fine]), *notes]), hint or None)
+def _with(check: Check, findings: list[Finding], notes: list[str]) -> Check:
+    """Return a check, false where something was found, with what was noticed besides."""
+    if not findings:
+        return replace(check, detail="; ".join([check.detail, *notes]))
+    remedies = dict.fromkeys(finding.remedy for finding in findings)
+    return Check(
+        check.name,
+        ok=False,
+        detail="; ".join([*(finding.what for finding in findings), *notes]),
+        remedy="; ".join(remedies),
+    )
 
 
 # -- configuration -------------------------------------------------------------------------
@@ -124,11 +120,11 @@ def _configuration(evidence: Evidence) -> Check:
     findings += _token_findings(evidence)
     if evidence.settings is None:
         why = evidence.unseen.get(CONFIGURATION, "the settings were not given")
-        return _checked(CONFIGURATION, findings, notes, ok=None, fine=why, hint="")
+        return _with(Check(CONFIGURATION, ok=None, detail=why), findings, notes)
     # With a token that is out of sight all may be well.
     knows = TOKENS not in evidence.unseen or evidence.licensed or evidence.value(SERVER_ADDRESS)
-    ok = True if knows else None
-    return _checked(CONFIGURATION, findings, notes, ok=ok, fine=_source(evidence), hint="")
+    seen = Check(CONFIGURATION, ok=True if knows else None, detail=_source(evidence))
+    return _with(seen, findings, notes)
 
 
 def _ignored(evidence: Evidence) -> Iterator[str]:
@@ -302,17 +298,14 @@ def _reachability(evidence: Evidence) -> Check:
         ]
     elif said:
         notes = [f"the log had said: {message}" for message in list(said)[-1:]]
+    unknown = [f"{server}: not known" for server in servers or () if server.connected is None]
+    told = [*(f"{server} takes connections" for server in reached), *unknown]
     if servers is None:
-        why = evidence.unseen.get(REACHABILITY, "no server was asked")
-        return _checked(REACHABILITY, findings, notes, ok=None, fine=why, hint="")
-    if not servers:
-        why = "no server is known: neither the configuration nor the log names one"
-        return _checked(REACHABILITY, findings, notes, ok=None, fine=why, hint="")
-    told = [f"{server} takes connections" for server in reached]
-    unknown = [f"{server}: not known" for server in servers if server.connected is None]
-    ok = None if unknown else True
-    fine = "; ".join([*told, *unknown])
-    return _checked(REACHABILITY, findings, notes, ok=ok, fine=fine, hint="")
+        told = [evidence.unseen.get(REACHABILITY, "no server was asked")]
+    elif not servers:
+        told = ["no server is known: neither the configuration nor the log names one"]
+    ok = True if servers and not unknown else None
+    return _with(Check(REACHABILITY, ok=ok, detail="; ".join(told)), findings, notes)
 
 
 def _server_findings(server: Server) -> Iterator[Finding]:
@@ -348,7 +341,7 @@ def _clock(evidence: Evidence) -> Check:
     ]
     if clock is None:
         why = evidence.unseen.get(CLOCK, "the clock was not compared")
-        return _checked(CLOCK, findings, [], ok=None, fine=why, hint="")
+        return _with(Check(CLOCK, ok=None, detail=why), findings, [])
     notes = {
         True: ["it is synchronised"],
         False: ["it is not synchronised"],
@@ -356,16 +349,15 @@ def _clock(evidence: Evidence) -> Check:
     }[clock.synchronized]
     if clock.now is None or clock.server is None:
         told = "no server said what time it is"
-        return _checked(
-            CLOCK, findings, notes, ok=clock.synchronized or None, fine=told, hint=keep
-        )
+        seen = Check(CLOCK, ok=clock.synchronized or None, detail=told, remedy=keep)
+        return _with(seen, findings, notes)
     off = clock.now - clock.server
     if abs(off) > CLOCK_SECONDS:
         way = "ahead of" if off > 0 else "behind"
         what = f"the clock is {_span(abs(off))} {way} that of the server: {iso(clock.now)}"
         findings.insert(0, Finding(f"{what} here, {iso(clock.server)} there", keep))
     fine = f"the clock is that of the server, within {CLOCK_SECONDS} s"
-    return _checked(CLOCK, findings, notes, ok=True, fine=fine, hint="")
+    return _with(Check(CLOCK, ok=True, detail=fine), findings, notes)
 
 
 def _clock_remedy(message: str) -> str:
@@ -392,29 +384,31 @@ def _span(seconds: float) -> str:
 
 def _availability(evidence: Evidence, others: tuple[Check, ...]) -> Check:
     findings = [*_taken_findings(evidence)]
-    if findings:
-        return _checked(AVAILABILITY, findings, [], ok=False, fine="", hint="")
     if evidence.licensed:
-        return Check(AVAILABILITY, ok=True, detail="every GPU that takes a licence has one")
-    states = {check.name: check.ok for check in others}
-    wrong = [name for name, ok in states.items() if ok is False]
+        seen = Check(AVAILABILITY, ok=True, detail="every GPU that takes a licence has one")
+    else:
+        seen = _without_license(evidence, {check.name: check.ok for check in others})
+    return _with(seen, findings, [])
+
+
+def _without_license(evidence: Evidence, others: dict[str, bool | None]) -> Check:
+    """Return what is known of the licences that are left, where the log says nothing of them."""
     seen = _seen(evidence)
+    wrong = [name for name, ok in others.items() if ok is False]
+    ok, detail, remedy = None, evidence.unseen.get(LOG, "the log does not say why"), ""
     if wrong:
-        detail = f"{seen}; not known while this is not right: {', '.join(wrong)}"
-        return Check(AVAILABILITY, ok=None, detail=detail, remedy="see the other checks first")
-    if not _reports(evidence):
-        why = evidence.unseen.get(NVIDIA_SMI, "the guest driver is asked for it with nvidia-smi")
-        install = "install the guest driver of the vGPU release, and see that it loads"
-        return Check(AVAILABILITY, ok=None, detail=f"{seen}: {why}", remedy=install)
-    if is_pending(evidence.events or ()):
-        wait = "wait for it, with the option wait"
-        detail = f"{seen}; a licence was asked for, and there is no answer yet"
-        return Check(AVAILABILITY, ok=None, detail=detail, remedy=wait)
-    if all(states[name] for name in (CONFIGURATION, SERVICE, REACHABILITY)):
-        likely = f"{seen}, and the other checks found nothing: it may have no licence left"
-        return Check(AVAILABILITY, ok=False, detail=likely, remedy=_free(evidence))
-    why = evidence.unseen.get(LOG, "the log does not say why")
-    return Check(AVAILABILITY, ok=None, detail=f"{seen}; {why}")
+        detail = f"not known while this is not right: {', '.join(wrong)}"
+        remedy = "see the other checks first"
+    elif not _reports(evidence):
+        detail = evidence.unseen.get(NVIDIA_SMI, "the guest driver is asked with nvidia-smi")
+        remedy = "install the guest driver of the vGPU release, and see that it loads"
+    elif is_pending(evidence.events or ()):
+        detail = "a licence was asked for, and there is no answer yet"
+        remedy = "wait for it"
+    elif all(others[name] for name in (CONFIGURATION, SERVICE, REACHABILITY)):
+        ok, detail = False, "and the other checks found nothing: there may be no licence left"
+        remedy = _free(evidence)
+    return Check(AVAILABILITY, ok, f"{seen}; {detail}", remedy or None)
 
 
 def _taken_findings(evidence: Evidence) -> Iterator[Finding]:

@@ -65,59 +65,68 @@ _STARTED = re.compile(r"Started \((\d+)\)")
 _STOPPED = re.compile(r"Shutdown \(\d+\)|Stopped .*(?:gridd|Grid Daemon)", re.IGNORECASE)
 
 # The first that is found in a message counts.
-_CAUSES: t.Final = (
-    (
-        CLOCK,
-        r"wind ?back"
+_CAUSES: t.Final = {
+    CLOCK: r"""
+        wind[ ]?back
         # What a server answers to a clock that is off; fastapi-dls, FAQ.
-        r"|allowed time to process response has expired"
-        r"|(?:system|local|client) (?:clock|time|date)"
-        r"|token (?:is )?not (?:yet )?valid (?:yet|before)",
-    ),
-    (
-        CONFIGURATION,
-        r"configuration parameter"
-        r"|gridd\.conf"
-        r"|(?:address|port|featuretype|feature type)\S* (?:is )?not set"
-        r"|invalid (?:feature|server|configuration|port|address|value)"
-        r"|configuration token|signature from token"
-        r"|set ?up cloud license manager"
+        | allowed[ ]time[ ]to[ ]process[ ]response[ ]has[ ]expired
+        | (?:system|local|client)[ ](?:clock|time|date)
+        | token[ ](?:is[ ])?not[ ](?:yet[ ])?valid[ ](?:yet|before)
+    """,
+    CONFIGURATION: r"""
+        configuration[ ]parameter
+        | gridd\.conf
+        | (?:address|port|feature[ ]?type)\S*[ ](?:is[ ])?not[ ]set
+        | invalid[ ](?:feature|server|configuration|port|address|value)
+        | configuration[ ]token|signature[ ]from[ ]token
+        | set[ ]?up[ ]cloud[ ]license[ ]manager
         # Server keys and a token at once; nvidia-docker issue 1787.
-        r"|local trusted store",
-    ),
-    (
-        AVAILABILITY,
-        r"no pool features|features? (?:was |were |is |are )?(?:not (?:found|available)|unavailable)"
-        r"|no (?:free |available |more |remaining )?(?:licen[sc]es?|seats?|features?)\b"
-        r"|no .{0,40}(?:licen[sc]es?|seats?) (?:is |are )?(?:left|available|found)"
-        r"|licen[sc]es? (?:is |are )?(?:not available|unavailable|exhausted)"
-        r"|(?:insufficient|not enough|exceeded|exhausted|out of)\b.{0,40}"
-        r"\b(?:licen[sc]es?|seats?|features?|count|entitlements?)"
-        r"|all (?:licen[sc]es?|seats?) (?:are )?in use"
-        r"|licen[sc]es? (?:has |have )?expired",
-    ),
-    (
-        REACHABILITY,
-        r"(?:resolve|resolving) (?:host|the|server|name)|name resolution|name or service not known"
-        r"|connection (?:refused|reset|timed out|failed|error|aborted)|timed? ?out"
-        r"|(?:could not|couldn.t|cannot|can.t|failed to|unable to) (?:connect|reach|communicate)"
-        r"|unreachable|no route to host|network error|communicat\w+ (?:error|fail)"
-        r"|(?:ssl|tls|certificate|peer)\b.{0,40}\b(?:fail|error|verif|invalid)",
-    ),
-)
-_CAUSE = tuple((cause, re.compile(pattern, re.IGNORECASE)) for cause, pattern in _CAUSES)
+        | local[ ]trusted[ ]store
+    """,
+    AVAILABILITY: r"""
+        no[ ]pool[ ]features
+        | features?[ ](?:was[ ]|were[ ]|is[ ]|are[ ])?(?:not[ ](?:found|available)|unavailable)
+        | no[ ](?:free[ ]|available[ ]|more[ ]|remaining[ ])?(?:licen[sc]es?|seats?|features?)\b
+        | no[ ].{0,40}(?:licen[sc]es?|seats?)[ ](?:is[ ]|are[ ])?(?:left|available|found)
+        | licen[sc]es?[ ](?:is[ ]|are[ ])?(?:not[ ]available|unavailable|exhausted)
+        | (?:insufficient|not[ ]enough|exceeded|exhausted|out[ ]of)\b.{0,40}
+          \b(?:licen[sc]es?|seats?|features?|count|entitlements?)
+        | all[ ](?:licen[sc]es?|seats?)[ ](?:are[ ])?in[ ]use
+        | licen[sc]es?[ ](?:has[ ]|have[ ])?expired
+    """,
+    REACHABILITY: r"""
+        (?:resolve|resolving)[ ](?:host|the|server|name)
+        | name[ ]resolution|name[ ]or[ ]service[ ]not[ ]known
+        | connection[ ](?:refused|reset|timed[ ]out|failed|error|aborted)|timed?[ ]?out
+        | (?:could[ ]not|couldn.t|cannot|can.t|failed[ ]to|unable[ ]to)
+          [ ](?:connect|reach|communicate)
+        | unreachable|no[ ]route[ ]to[ ]host|network[ ]error
+        | communicat\w+[ ](?:error|fail)
+        | (?:ssl|tls|certificate|peer)\b.{0,40}\b(?:fail|error|verif|invalid)
+    """,
+}
+_CAUSE = {
+    cause: re.compile(pattern, re.IGNORECASE | re.VERBOSE) for cause, pattern in _CAUSES.items()
+}
 
-_SUCCESS = re.compile(
-    r"licen[sc]e (?:acquired|renewed) successfully|system is licensed for", re.IGNORECASE
+# The first that is found in a message counts; nothing else is a failure.
+_KINDS = {
+    STARTED: re.compile(rf"{_STARTED.pattern}|{_NLS}"),
+    STOPPED: _STOPPED,
+    ACQUIRED: re.compile(
+        r"licen[sc]e (?:acquired|renewed) successfully|system is licensed for", re.IGNORECASE
+    ),
+    RETURNED: re.compile(r"licen[sc]es? (?:returned|released) successfully", re.IGNORECASE),
+    ACQUIRING: re.compile(r"\A(?:acquiring|renewing|requesting) licen[sc]e", re.IGNORECASE),
+    UNLICENSED: re.compile(
+        r"valid (?:grid |vgpu )?licen[sc]e not found|currently .{0,20}unlicensed"
+        r"|system does not have a valid",
+        re.IGNORECASE,
+    ),
+}
+_FAILURE = re.compile(
+    r"\b(?:failed|failure|unable|could not|cannot|error|invalid)\b", re.IGNORECASE
 )
-_RETURN = re.compile(r"licen[sc]es? (?:returned|released) successfully", re.IGNORECASE)
-_ATTEMPT = re.compile(r"(?:acquiring|renewing|requesting) licen[sc]e", re.IGNORECASE)
-_NO_LICENSE = re.compile(
-    r"valid (?:grid |vgpu )?licen[sc]e not found|currently (?:running )?(?:on )?.{0,20}unlicensed"
-    r"|system does not have a valid",
-    re.IGNORECASE,
-)
-_FAILURE = re.compile(r"\b(?:failed|failure|unable|could not|cannot|error|invalid)\b", re.I)
 # Said on the way to a licence too, where a token or a service provider tells of the server.
 _HARMLESS = re.compile(
     r"configuration parameter \(|unable to open directory|gridd\.conf|not set$", re.IGNORECASE
@@ -285,24 +294,15 @@ def _parse_line(text: str) -> _Line | None:
 
 def _event(line: _Line, run: int) -> Event:
     message = line.message
-    event = Event(message, OTHER, time=line.time, run=run)
-    if _STARTED.match(message) or message.startswith(_NLS):
-        return replace(event, kind=STARTED)
-    if _STOPPED.match(message):
-        return replace(event, kind=STOPPED)
-    if _SUCCESS.search(message):
-        return _informed(replace(event, kind=ACQUIRED))
-    if _RETURN.search(message):
-        return _informed(replace(event, kind=RETURNED))
-    if _ATTEMPT.match(message):
-        return _informed(replace(event, kind=ACQUIRING))
-    if _NO_LICENSE.search(message):
-        return replace(event, kind=UNLICENSED)
-    cause = next((cause for cause, pattern in _CAUSE if pattern.search(message)), None)
+    event = _informed(Event(message, OTHER, time=line.time, run=run))
+    for kind, pattern in _KINDS.items():
+        if pattern.search(message):
+            return replace(event, kind=kind)
+    cause = next((cause for cause, pattern in _CAUSE.items() if pattern.search(message)), None)
     if cause is None and not _FAILURE.search(message):
         return event
     harmless = _HARMLESS.search(message) is not None
-    return _informed(replace(event, kind=FAILED, cause=cause, harmless=harmless))
+    return replace(event, kind=FAILED, cause=cause, harmless=harmless)
 
 
 def _informed(event: Event) -> Event:

@@ -24,6 +24,7 @@ LINUX: t.Final = "linux"
 WINDOWS: t.Final = "windows"
 PLATFORMS: t.Final = (LINUX, WINDOWS)
 
+_GATHERED = ("log", "settings", "tokens", "service", "servers", "clock", "platform")
 _NUMBER = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,12})?", re.ASCII)
 
 
@@ -148,17 +149,7 @@ class Evidence:
         return (self.settings or {}).get(key) or None
 
 
-def read_evidence(
-    text: str | None,
-    *,
-    log: str | Sequence[str] | None = None,
-    settings: Mapping[str, t.Any] | None = None,
-    tokens: Sequence[str] | None = None,
-    service: Mapping[str, t.Any] | None = None,
-    servers: Sequence[Mapping[str, t.Any]] | None = None,
-    clock: Mapping[str, t.Any] | None = None,
-    platform: str = LINUX,
-) -> Evidence:
+def read_evidence(text: object, gathered: Mapping[str, object]) -> Evidence:
     """Read what a playbook has gathered, as the filter license_state takes it.
 
     Raises:
@@ -166,6 +157,11 @@ def read_evidence(
     """
     if text is not None and not isinstance(text, str):
         raise InputError("text", text, "the output of nvidia-smi -q, or none")
+    for name in gathered:
+        if name not in _GATHERED:
+            raise InputError(name, gathered[name], f"none but {', '.join(_GATHERED)}")
+    log, settings, tokens, service, servers, clock = (gathered.get(name) for name in _GATHERED[:-1])
+    platform = str(gathered.get("platform", LINUX))
     if platform not in PLATFORMS:
         raise InputError("platform", platform, " or ".join(PLATFORMS))
     return Evidence(
@@ -180,17 +176,13 @@ def read_evidence(
     )
 
 
-def clean_settings(settings: Mapping[str, t.Any]) -> dict[str, str]:
+def _settings(given: object) -> dict[str, str]:
     """Return keys as drivers spell them, with values as text."""
     return {
         spelled(str(name)) or str(name): str(value).strip()
-        for name, value in settings.items()
+        for name, value in _mapping("settings", given).items()
         if value is not None
     }
-
-
-def _settings(given: object) -> dict[str, str]:
-    return clean_settings(_mapping("settings", given))
 
 
 def _lines(log: object) -> list[str]:

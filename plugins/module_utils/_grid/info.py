@@ -17,19 +17,10 @@ from dataclasses import dataclass, replace
 from .._errors import HostError, HwaccelError, InputError
 from .._net import Network
 from .._systemd import read_service, read_start
-from .diagnosis import (
-    CLOCK,
-    CONFIGURATION,
-    LOG,
-    NVIDIA_SMI,
-    REACHABILITY,
-    SERVICE,
-    TOKENS,
-    judge,
-)
 from .configuration import TOKEN_SUFFIX, folder_of
+from .diagnosis import LOG, NVIDIA_SMI, SERVICE, TOKENS, judge
 from .document import GriddDocument
-from .events import parse_events
+from .events import CLOCK, CONFIGURATION, REACHABILITY, parse_events
 from .evidence import Clock, Evidence, Server, Service, Token, read_moment
 from .keys import BY_NAME, DEFAULT_PORT, DEFAULT_TOKEN_FOLDER, SERVER_KEYS
 from .state import all_licensed, parse_licenses
@@ -193,7 +184,9 @@ class _Guest:
                 break
             command = ["journalctl", chosen, f"--lines={_LOG_LINES}", "--output=short-iso"]
             try:
-                told = self._host.run([*command, "--utc", "--no-pager", "--quiet"], seconds=_SECONDS)
+                told = self._host.run(
+                    [*command, "--utc", "--no-pager", "--quiet"], seconds=_SECONDS
+                )
             except HostError:
                 continue
             is_seen = True

@@ -25,6 +25,7 @@ HEIGHTS = {
     "_child": 0,
     "_errors": 0,
     "_host": 0,
+    "_net": 0,
     "_notify": 0,
     "_plan": 0,
     "_systemd": 0,
@@ -47,11 +48,23 @@ HEIGHTS = {
 }
 MODULE_HEIGHT = 5
 
-# Only _host reaches the machine, with its child; a service says to systemd that it is ready. Of os
-# the others may have what calculates.
-REACHING = frozenset({"_host", "_child", "_notify"})
+# Only _host reaches the machine, with its child; a service says to systemd that it is ready, and
+# _net asks servers, in a child too. Of os the others may have what calculates.
+REACHING = frozenset({"_host", "_child", "_net", "_notify"})
 MACHINE_IMPORTS = frozenset(
-    {"fcntl", "glob", "multiprocessing", "pty", "shutil", "socket", "subprocess", "tempfile"}
+    {
+        "fcntl",
+        "glob",
+        "http",
+        "multiprocessing",
+        "pty",
+        "shutil",
+        "socket",
+        "ssl",
+        "subprocess",
+        "tempfile",
+        "urllib",
+    }
 )
 PURE_OS = frozenset({"PathLike", "fsdecode", "fsencode", "fspath", "major", "minor", "strerror"})
 PURE_OS_PATH = frozenset({"basename", "commonpath", "dirname", "isabs", "join", "normpath"})
