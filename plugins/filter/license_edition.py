@@ -13,8 +13,9 @@ version_added: 0.1.0
 author:
   - hwaccel.virt maintainers (@hwaccel-virt)
 description:
-  - Tells what NVIDIA's GRID Licensing User Guide (DU-07757-001 v4.9) says of a vGPU type. This is the
-    least license edition that it needs, its frame buffer, its display heads and their resolution.
+  - Tells what NVIDIA's GRID Licensing User Guide (DU-07757-001 v4.9) says of a vGPU type. This is
+    the least license edition that it needs, its frame buffer, its display heads and their
+    resolution.
   - The guide has the types of Tesla M60, M10 and M6. Boards GRID K1 and K2 need no license. Other
     types are an error, since what their names mean has changed with later boards.
 positional: feature_type
@@ -67,7 +68,8 @@ _value:
       description: What the guide calls that edition.
       type: str
     editions:
-      description: The editions that serve it, the least one first, since each includes the lower ones.
+      description: >-
+        The editions that serve it, the least one first, since each includes the lower ones.
       type: list
       elements: str
     feature_types:

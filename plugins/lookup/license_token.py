@@ -15,8 +15,8 @@ author:
 description:
   - Reads a token on the controller, before a host is touched, and returns it in base64, since it is
     taken as bytes. A file encrypted with Ansible Vault is decrypted.
-  - What can be no token is an error. This is an empty or very short file, a saved web page or error
-    message, a file whose name does not end with C(.tok), and more than one token at once.
+  - What can be no token is an error. This is an empty or very short file, a saved web page or
+    error message, a file whose name does not end with C(.tok), and more than one token at once.
   - The content is a secret. It is in no error, and tasks that use it should have C(no_log).
 options:
   _terms:
@@ -36,12 +36,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Copy a token
-  ansible.builtin.copy:
-    content: "{{ lookup('hwaccel.virt.license_token', token) | b64decode }}"
-    dest: "/etc/nvidia/ClientConfigToken/{{ lookup('hwaccel.virt.license_token', token, part='name') }}"
-    mode: "0600"
+- name: Refuse what is no token before anything is changed
+  ansible.builtin.assert:
+    that: lookup('hwaccel.virt.license_token', token) is truthy
+    quiet: true
   no_log: true
+  delegate_to: localhost
   vars:
     token: tokens/client_configuration_token_10-22-2026-09-30-00.tok
 """

@@ -13,8 +13,8 @@ short_description: Where a Linux guest has its NVIDIA vGPU or Virtual Workstatio
 version_added: 0.1.0
 description:
   - Sets keys in C(/etc/nvidia/gridd.conf), which the daemon C(nvidia-gridd) of NVIDIA's drivers
-    reads, in guests with a vGPU and in guests with a whole GPU. Everything else in the file stays to
-    the byte, comments, quotes and keys that are not known included.
+    reads, in guests with a vGPU and in guests with a whole GPU. Everything else in the file stays
+    to the byte, comments, quotes and keys that are not known included.
   - A licence comes from a legacy license server, which is named in the file, or by a client
     configuration token, a file in a folder. The daemon takes the token where there is both, so this
     module keeps them apart.
@@ -42,8 +42,8 @@ options:
     default: /etc/nvidia/gridd.conf.template
   server_address:
     description:
-      - C(ServerAddress), a host name, an IPv4 or an IPv6 address, without a scheme, a port or brackets.
-        It is written as it is given.
+      - C(ServerAddress), a host name, an IPv4 or an IPv6 address, without a scheme, a port or
+        brackets. It is written as it is given.
       - A host name is one of RFC 1123. It may end with a dot, and its last label is not a number.
     type: str
   server_port:
@@ -82,8 +82,8 @@ options:
     description:
       - Further keys. Their values are written as they are given, booleans as TRUE and FALSE.
         V(null) comments a key out.
-      - A key that has an option of its own can be named here too, as to comment it out. Its value is
-        checked and written as that of the option, and only one of the two can be given.
+      - A key that has an option of its own can be named here too, as to comment it out. Its value
+        is checked and written as that of the option, and only one of the two can be given.
     type: dict
     default: {}
   licensing:

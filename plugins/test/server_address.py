@@ -13,9 +13,9 @@ version_added: 0.1.0
 author:
   - hwaccel.virt maintainers (@hwaccel-virt)
 description:
-  - Tells, on the controller and before a host is touched, whether a text is a host name by RFC 1123,
-    an IPv4 or an IPv6 address, as O(hwaccel.virt.gridd_license#module:server_address) takes it. A
-    scheme, a port, brackets, spaces and a newline make it none.
+  - Tells, on the controller and before a host is touched, whether a text is a host name by RFC
+    1123, an IPv4 or an IPv6 address, as O(hwaccel.virt.gridd_license#module:server_address) takes
+    it. A scheme, a port, brackets, spaces and a newline make it none.
 requirements:
   - netaddr on the controller
 options:

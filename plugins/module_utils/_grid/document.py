@@ -101,7 +101,7 @@ def _parse(text: str, head: re.Pattern[str] = _KEY) -> Pair | None:
 def _parse_commented(text: str) -> Pair | None:
     """Return a default that is commented out: prose that has a key in it is none."""
     pair = _parse(text, _COMMENTED)
-    if pair is None or len(pair.value.split()) > 1 and pair.value == pair.raw:
+    if pair is None or (len(pair.value.split()) > 1 and pair.value == pair.raw):
         return None
     return pair
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The daemon's configuration: what licenses a guest, by a server or by a token, and the way back."""
+"""The daemon's configuration: a licence by a server or by a token, and the way back."""
 
 from __future__ import annotations
 
@@ -145,7 +145,8 @@ class GriddLicense:
         after = replace(file, text=str(document), permissions=file.asked)
         found, owned = start, file.permissions
         if known is not None and file.text is not None:
-            found, owned = known.taken_back(file.text), known.given_back(owned)
+            found = known.taken_back(file.text)
+            owned = known.owned if owned == known.given else owned
         record = FileRecord(found, str(document), owned, file.asked)
         tokens = state.tokens.get(after.token_folder, ())
         if self.wanted.licensing != SERVER:

@@ -21,6 +21,12 @@ from .configuration import TOKEN_SUFFIX
 
 _SHORTEST = 100
 _COMPACT = re.compile(rb"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_STARTS = {
+    b"<": "a saved web page (HTML or XML)",
+    b"{": "a saved answer of a program (JSON)",
+    b"[": "a saved answer of a program (JSON)",
+    b"-----BEGIN": "a certificate or a key (PEM)",
+}
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _REMEDY = "get it again from the license server or the licensing portal"
 
@@ -41,6 +47,7 @@ def check_token(name: str, data: bytes) -> None:
 
 
 def _fault(name: str, data: bytes) -> str | None:
+    """Return what is wrong with a file, None for nothing."""
     if not name.endswith(TOKEN_SUFFIX) or name == TOKEN_SUFFIX:
         return (
             f"no name of a token, which ends with {TOKEN_SUFFIX}, such as "
@@ -49,18 +56,21 @@ def _fault(name: str, data: bytes) -> str | None:
     content = data.strip()
     for mark in _MARKS:
         content = content.removeprefix(mark).strip()
+    what = _taken_for(content)
+    return None if what is None else f"{what}, and no token; {_REMEDY}"
+
+
+def _taken_for(content: bytes) -> str | None:
+    """Return what a file is by its looks, None for what may be a token."""
     if not content:
-        return f"the file is empty, and no token; {_REMEDY}"
-    if content.startswith(b"<"):
-        return f"a saved web page (HTML or XML), and no token; {_REMEDY}"
-    if content[:1] in {b"{", b"["}:
-        return f"a saved answer of a program (JSON), and no token; {_REMEDY}"
-    if content.startswith(b"-----BEGIN"):
-        return f"a certificate or key (PEM), and no token; {_REMEDY}"
+        return "the file is empty"
+    for start, what in _STARTS.items():
+        if content.startswith(start):
+            return what
     if _is_prose(content):
-        return f"a text of several words, such as an error message, and no token; {_REMEDY}"
+        return "a text of several words, such as an error message"
     if len(content) < _SHORTEST and not _is_signed(content):
-        return f"{len(content)} bytes are too few for a token; {_REMEDY}"
+        return f"a file of {len(content)} bytes, which are too few"
     return None
 
 

@@ -134,5 +134,3 @@ def _licensing(given: str, values: Mapping[str, str | None]) -> str:
 
 def _told(name: str) -> str:
     return BY_NAME[name].option
-
-
