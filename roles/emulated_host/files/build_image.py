@@ -26,10 +26,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 RECIPE = ("build_image.py", "image", "kernel")
@@ -166,6 +166,8 @@ class BuildError(Exception):
 class Recipe:
     """What an image is made from, besides the files of this role."""
 
+    parts: ClassVar[tuple[str, ...]] = RECIPE
+
     suite: str
     mirror: str
     packages: tuple[str, ...]
@@ -181,17 +183,17 @@ class Recipe:
         """Return 16 hexadecimal digits that change when anything in the image would."""
         digest = hashlib.sha256()
         digest.update(self.text().encode())
-        for path in recipe_files(files):
+        for path in recipe_files(files, self.parts):
             mode = path.stat().st_mode & 0o111
             digest.update(f"\0{path.relative_to(files)}\0{mode:o}\0".encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
 
-def recipe_files(files: Path) -> list[Path]:
+def recipe_files(files: Path, parts: Sequence[str]) -> list[Path]:
     """Return the files of the role that the image is made from, sorted."""
     found: list[Path] = []
-    for name in RECIPE:
+    for name in parts:
         top = files / name
         found += [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
     return sorted(found)
@@ -255,13 +257,21 @@ def install_files(root: Path, staging: Path) -> None:
     (ssh / "authorized_keys").chmod(0o600)
 
 
-def settle(root: Path, root_uuid: str) -> None:
-    """Write the small files that make a tree a host."""
+def settle_machine(root: Path, root_uuid: str) -> None:
+    """Write the small files that make a tree a machine."""
+    settle(root)
     (root / "etc/fstab").write_text(f"UUID={root_uuid} / ext4 errors=remount-ro,noatime 0 0\n")
+    (root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")
+    marker = root / "var/lib/emulated-host/first-boot"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+def settle(root: Path) -> None:
+    """Write the small files that make a tree a host."""
     # No host name on disk: each machine gets its own from outside.
     (root / "etc/hostname").unlink(missing_ok=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
-    (root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")
     (root / "etc/locale.conf").write_text("LANG=C.UTF-8\n")
     (root / "etc/default").mkdir(exist_ok=True)
     (root / "etc/default/locale").write_text("LANG=C.UTF-8\n")
@@ -278,9 +288,6 @@ def settle(root: Path, root_uuid: str) -> None:
         (root / "etc" / wants / name).unlink(missing_ok=True)
         if (root / "usr/lib" / wants / name).is_symlink():
             (root / "etc" / wants / name).symlink_to("/dev/null")
-    marker = root / "var/lib/emulated-host/first-boot"
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.touch()
     # Where emulated_host_bytecode.py keeps what Python compiled.
     (root / "var/cache/emulated-host/bytecode").mkdir(parents=True)
 
@@ -387,7 +394,7 @@ def customize(root: Path, staging: Path) -> None:
     kernel = the_kernel(root)
     root_uuid = str(uuid.uuid4())
     install_files(root, staging)
-    settle(root, root_uuid)
+    settle_machine(root, root_uuid)
 
     chroot: list[str | Path] = ["chroot", root]
     run([*chroot, "systemctl", "enable", *ENABLED_UNITS])
@@ -479,17 +486,22 @@ def keep_modules(folder: Path) -> None:
 
 
 def mmdebstrap(
-    recipe: Recipe, variant: str, packages: Sequence[str], hooks: Sequence[str]
+    recipe: Recipe,
+    variant: str,
+    packages: Sequence[str],
+    hooks: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> list[str]:
-    """Return the command that makes one tree and runs the hooks in it."""
+    """Return the command that makes one tree and runs the hooks in it; a folder keeps the tree."""
     # Without root, mmdebstrap makes itself root in a user namespace.
     mode = "root" if os.geteuid() == 0 else "unshare"
-    argv = ["mmdebstrap", f"--mode={mode}", f"--variant={variant}", "--format=null"]
+    argv = ["mmdebstrap", f"--mode={mode}", f"--variant={variant}"]
+    argv += [f"--format={'directory' if folder else 'null'}"]
     argv += [f"--include={','.join(packages)}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     argv += ['--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "3"']
     argv += hooks
-    return [*argv, recipe.suite, "-", recipe.mirror]
+    return [*argv, recipe.suite, str(folder or "-"), recipe.mirror]
 
 
 def start(argv: Sequence[str], log: Path, scratch: Path) -> subprocess.Popen[bytes]:
@@ -621,7 +633,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def build_in(work: Path, recipe: Recipe, room: Path) -> None:
+def build_in(work: Path, recipe: Recipe, room: Path) -> dict[str, Any]:
     """Build the image in a folder that nobody takes for an image yet, with room to work in."""
     scratch = Path(tempfile.mkdtemp(prefix="emulated-host-", dir=room))
     try:
@@ -642,10 +654,16 @@ def build_in(work: Path, recipe: Recipe, room: Path) -> None:
         make_trees(recipe, staging, work, inner)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    (work / "disk.qcow2").chmod(0o600)
+    tree: dict[str, Any] = json.loads((work / "tree.json").read_text())
+    return tree
 
 
-def build(recipe: Recipe, images: Path, room: Path) -> str:
-    """Build the image unless it is there; return its key."""
+def build(recipe: Recipe, images: Path, make: Callable[[Path], dict[str, Any]]) -> str:
+    """Have the image made unless it is there; return its key.
+
+    ``make`` gets the folder to make it in, and returns what the manifest is to tell of it.
+    """
     key = recipe.key()
     final = images / key
     with locked(images / f".{key}.lock"):
@@ -656,16 +674,13 @@ def build(recipe: Recipe, images: Path, room: Path) -> str:
         work = Path(tempfile.mkdtemp(prefix=f".{key}.partial-", dir=images))
         began = time.monotonic()
         try:
-            build_in(work, recipe, room)
-            tree = json.loads((work / "tree.json").read_text())
             manifest = {
-                **tree,
+                **make(work),
                 "key": key,
                 "recipe": recipe.text(),
                 "seconds": round(time.monotonic() - began, 1),
             }
             (work / "machines").mkdir()
-            (work / "disk.qcow2").chmod(0o600)
             (work / "image.json").write_text(json.dumps(manifest, indent=2) + "\n")
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
@@ -762,7 +777,8 @@ def main() -> int:
         if options.command == "key":
             print(recipe_of(options).key())
         elif options.command == "build":
-            print(build(recipe_of(options), options.images, options.room))
+            recipe, room = recipe_of(options), options.room
+            print(build(recipe, options.images, lambda work: build_in(work, recipe, room)))
         elif options.command == "customize":
             customize(options.root, options.staging)
         else:

@@ -633,10 +633,13 @@ class Teller:
             self._file.close()
 
 
-def start(folder: Path, limit: float) -> bool:
+def start(
+    folder: Path, limit: float, run: Callable[[Path, Callable[[str], None]], None] = supervise
+) -> bool:
     """Start a supervisor in the background, anew where the description has changed.
 
-    Returns False when one runs already, with the description of today.
+    Returns False when one runs already, with the description of today. ``run`` is what
+    it does; it tells ``ok`` or what went wrong.
     """
     wanted = (folder / "machine.json").read_text()
     running = folder / "running.json"
@@ -652,7 +655,7 @@ def start(folder: Path, limit: float) -> bool:
         daemonize()
 
         try:
-            supervise(folder, Teller(write_end))
+            run(folder, Teller(write_end))
         finally:
             os._exit(0)
     os.close(write_end)
@@ -794,9 +797,9 @@ def ssh(folder: Path, name: str, *command: str, limit: float) -> subprocess.Comp
         return subprocess.CompletedProcess(argv, SSH_FAILED, "", "no answer")
 
 
-def wait(folder: Path, limit: float) -> str:
+def wait(folder: Path, limit: float, name: str = "") -> str:
     """Wait until the machine has booted to the end; return what systemd says of it."""
-    name = Machine.load(folder).name
+    name = name or Machine.load(folder).name
     end = time.monotonic() + limit
     said = ""
     while (left := end - time.monotonic()) > 0:
@@ -891,6 +894,11 @@ def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) 
             source, offset = Path(file.name).name, manifest["blocks"][path]
             command = f"write -q -s {source} {offset} {BLOCK}"
             tool("qemu-io", "-f", "qcow2", "-c", command, "disk.qcow2", cwd=folder)
+    introduce(folder, image, name=name, port=port, arguments=arguments)
+
+
+def introduce(folder: Path, image: Path, *, name: str, port: int, **created: object) -> None:
+    """Leave with a new machine how to reach it, and what it was made with."""
     host_key = (image / "host_key.pub").read_text().split()[:2]
     (folder / "known_hosts").write_text(f"{name} {' '.join(host_key)}\n")
     key = folder / "id_ed25519"
@@ -898,8 +906,8 @@ def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) 
     key.touch(mode=0o600)
     key.write_bytes((image / "id_ed25519").read_bytes())
     register(image, folder)
-    created = {"image": image.name, "ssh_port": port or free_port(), "arguments": arguments}
-    (folder / "created.json").write_text(json.dumps(created) + "\n")
+    facts = {"image": image.name, "ssh_port": port or free_port(), **created}
+    (folder / "created.json").write_text(json.dumps(facts) + "\n")
 
 
 def register(image: Path, folder: Path) -> None:

@@ -26,7 +26,12 @@ def load(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name while they are made.
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    # They find one another in their own folder, which Python puts on its path for a script.
+    sys.path.insert(0, str(FILES))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(FILES))
     return module
 
 
@@ -38,3 +43,13 @@ def supervisor() -> ModuleType:
 @pytest.fixture(scope="session")
 def build_image() -> ModuleType:
     return load("build_image")
+
+
+@pytest.fixture(scope="session")
+def container() -> ModuleType:
+    return load("container")
+
+
+@pytest.fixture(scope="session")
+def container_image() -> ModuleType:
+    return load("container_image")

@@ -83,46 +83,40 @@ def test_the_supervisor_is_not_in_the_image(build_image: ModuleType, files: Path
     assert recipe(build_image).key(files) == before
 
 
-def test_the_image_that_is_there_is_taken(
-    build_image: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_image_that_is_there_is_taken(build_image: ModuleType, tmp_path: Path) -> None:
     wanted = recipe(build_image)
     (tmp_path / wanted.key()).mkdir()
     (tmp_path / wanted.key() / "image.json").write_text("{}")
-    monkeypatch.setattr(build_image, "build_in", pytest.fail)
-    assert build_image.build(wanted, tmp_path, tmp_path) == wanted.key()
+    assert build_image.build(wanted, tmp_path, pytest.fail) == wanted.key()
 
 
 def test_a_build_that_fails_leaves_nothing_that_looks_like_an_image(
-    build_image: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build_image: ModuleType, tmp_path: Path
 ) -> None:
     wanted = recipe(build_image)
 
-    def half(work: Path, *_unused: object) -> None:
+    def half(work: Path) -> None:
         (work / "disk.qcow2").write_text("half")
         raise build_image.BuildError("the mirror is away")
 
-    monkeypatch.setattr(build_image, "build_in", half)
     with pytest.raises(build_image.BuildError, match="mirror is away"):
-        build_image.build(wanted, tmp_path, tmp_path)
+        build_image.build(wanted, tmp_path, half)
     assert [path.name for path in tmp_path.iterdir()] == [f".{wanted.key()}.lock"]
 
 
-def test_what_an_interrupted_build_left_is_removed(
-    build_image: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_interrupted_build_left_is_removed(build_image: ModuleType, tmp_path: Path) -> None:
     wanted = recipe(build_image)
     left = tmp_path / f".{wanted.key()}.partial-abc"
     left.mkdir()
 
-    def whole(work: Path, *_unused: object) -> None:
+    def whole(work: Path) -> dict[str, object]:
         (work / "disk.qcow2").write_text("whole")
-        (work / "tree.json").write_text('{"kernel": "6.12"}')
+        return {"kernel": "6.12"}
 
-    monkeypatch.setattr(build_image, "build_in", whole)
-    build_image.build(wanted, tmp_path, tmp_path)
+    build_image.build(wanted, tmp_path, whole)
     assert not left.exists()
-    assert (tmp_path / wanted.key() / "image.json").exists()
+    manifest = json.loads((tmp_path / wanted.key() / "image.json").read_text())
+    assert (manifest["kernel"], manifest["key"]) == ("6.12", wanted.key())
 
 
 def image(
