@@ -64,7 +64,7 @@ class Wanted:
             if options[key.option] is not None
         }
         values.update(settings)
-        licensing = _licensing(options["licensing"], values)
+        licensing = find_licensing(options["licensing"], values)
         for key in {SERVER: (TOKEN_PATH,), TOKEN: SERVER_KEYS}.get(licensing, ()):
             values[key] = None
         return cls(
@@ -113,7 +113,7 @@ def _value(key: str, given: object) -> str | None:
     return text
 
 
-def _licensing(given: str, values: Mapping[str, str | None]) -> str:
+def find_licensing(given: str, values: Mapping[str, str | None]) -> str:
     """Return which way to license is meant; what is given for the other one is an error."""
     servers = [name for name in SERVER_KEYS if values.get(name) is not None]
     token = values.get(TOKEN_PATH) is not None
