@@ -22,13 +22,12 @@ from .diagnosis import LOG, NVIDIA_SMI, SERVICE, TOKENS, judge
 from .document import GriddDocument
 from .events import CLOCK, CONFIGURATION, REACHABILITY, parse_events
 from .evidence import Clock, Evidence, Server, Service, Token, read_moment
-from .keys import BY_NAME, DEFAULT_PORT, DEFAULT_TOKEN_FOLDER, SERVER_KEYS
+from .keys import DEFAULT_TOKEN_FOLDER
+from .servers import servers_to_ask
 from .state import all_licensed, parse_licenses
 from .token import check_token
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .._host import Host
     from .._net import Reply
     from .events import Event
@@ -45,8 +44,6 @@ _MARK = "gridd"
 _DRIVER_SECONDS = 30.0
 _SECONDS = 15.0
 _LOOK_SECONDS = 2.0
-# Servers of the licensing system that takes tokens: the log names them, without a port.
-_TOKEN_SERVER_PORT = 443
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class _Guest:
             for name in (REACHABILITY, CLOCK):
                 self._unseen[name] = why
             return evidence
-        replies = [(target, Network().ask(*target)) for target in _targets(evidence)]
+        replies = [(target, Network().ask(*target)) for target in servers_to_ask(evidence)]
         return replace(
             evidence,
             servers=tuple(self._server(*target, reply) for target, reply in replies),
@@ -299,25 +296,3 @@ class _Guest:
             return self._host.run(command, seconds=_SECONDS)
         except HostError:
             return ""
-
-
-def _targets(evidence: Evidence) -> list[tuple[str, int]]:
-    """Return the servers to ask: those configured, and with a token the one that the log names."""
-    found = list(dict.fromkeys(_configured(evidence)))
-    named = [event.server for event in evidence.events or () if event.server]
-    if named and (evidence.uses_token or not found):
-        found.append((named[-1], _TOKEN_SERVER_PORT))
-    return list(dict.fromkeys(found))
-
-
-def _configured(evidence: Evidence) -> Iterator[tuple[str, int]]:
-    for address_key, port_key in zip(SERVER_KEYS[::2], SERVER_KEYS[1::2]):
-        address = evidence.value(address_key)
-        if address is None:
-            continue
-        try:
-            BY_NAME[address_key].value(address)
-            port = BY_NAME[port_key].value(evidence.value(port_key) or DEFAULT_PORT)
-        except InputError:
-            continue
-        yield address, int(port)
