@@ -211,7 +211,10 @@ def _token_findings(evidence: Evidence) -> Iterator[Finding]:
         return
     if len(tokens) > 1:
         names = ", ".join(token.name for token in tokens)
-        yield Finding(f"{len(tokens)} tokens in one folder: {names}", "leave the newest one alone")
+        yield Finding(
+            f"{len(tokens)} tokens in one folder: {names}",
+            "leave the newest token there, and remove the others",
+        )
     for token in tokens:
         if token.fault:
             yield Finding(token.fault, "get a new token from the license server")
@@ -228,7 +231,7 @@ def _log_findings(evidence: Evidence) -> Iterator[Finding]:
         what = f"the log says: {message}"
         if not event.harmless:
             yield Finding(what, _remedy_of(message, evidence))
-        elif _names_server(message) and not evidence.uses_token:
+        elif _names_server(message) and not (evidence.uses_token or evidence.asks_server):
             if evidence.value(SERVER_ADDRESS):
                 told = f"{what}, which is set by now"
                 yield Finding(told, _restart(evidence))

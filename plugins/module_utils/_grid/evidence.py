@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from .._errors import InputError
-from .events import Event, complaints, has_license, parse_events
+from .events import Event, complaints, has_license, parse_events, present
 from .keys import SERVER_ADDRESS, TOKEN_PATH, spelled
 from .state import GpuLicense, all_licensed, parse_licenses
 
@@ -137,6 +137,11 @@ class Evidence:
     def complaints_of(self, cause: str) -> tuple[Event, ...]:
         """Return what the daemon complains of now, as far as it is one cause."""
         return tuple(event for event in self.complaints if event.cause == cause)
+
+    @property
+    def asks_server(self) -> bool:
+        """Whether the daemon has found a server to ask since its last start."""
+        return any(event.server for event in present(self.events or ()))
 
     @property
     def uses_token(self) -> bool:
