@@ -21,8 +21,8 @@ description:
 options:
   _terms:
     description: >-
-      The path of the token, or of a folder with one file C(*.tok). A relative path is looked up like
-      that of a file in a role or beside a playbook.
+      The path of the token, or of a folder with one file C(*.tok). A relative path is looked up
+      like that of a file in a role or beside a playbook.
     type: list
     elements: str
     required: true

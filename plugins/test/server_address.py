@@ -60,7 +60,8 @@ def server_address(value: object) -> bool:
         raise AnsibleFilterError(
             "server_address: the controller has no Python package netaddr: install it there"
         )
-    if not isinstance(value, str):
+    # What the system's own parser cannot take is no address either.
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
         return False
     is_address = netaddr.valid_ipv4(value, netaddr.INET_PTON) or netaddr.valid_ipv6(value)
     return is_address or is_host_name(value)

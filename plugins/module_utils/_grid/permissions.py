@@ -23,8 +23,9 @@ _ACTION = re.compile(r"([-+=])([rwxXst]*)", re.ASCII)
 _ACCEPTED = "an octal number in quotes such as '0644', or a symbolic mode such as u=rw,g=r,o=r"
 _SHIFTS = {"u": 6, "g": 3, "o": 0}
 _BITS = {"r": 0o4, "w": 0o2, "x": 0o1}
-_SET_ID = {"u": 0o4000, "g": 0o2000}
-_STICKY = 0o1000
+# What s means for user and group, and t for others.
+_SPECIAL = {"u": 0o4000, "g": 0o2000, "o": 0o1000}
+_LETTERS = {"u": "s", "g": "s", "o": "t"}
 _HIGHEST = 0o7777
 
 
@@ -68,14 +69,12 @@ def _acted(mode: int, who: str, sign: str, letters: str) -> int:
     users = "ugo" if not who or "a" in who else who
     bits = mask = 0
     for user in users:
-        mask |= 0o7 << _SHIFTS[user] | _SET_ID.get(user, 0)
+        mask |= 0o7 << _SHIFTS[user] | _SPECIAL[user]
         for letter in letters:
             if letter in _BITS or (letter == "X" and mode & 0o111):
                 bits |= _BITS.get(letter, _BITS["x"]) << _SHIFTS[user]
-            elif letter == "s":
-                bits |= _SET_ID.get(user, 0)
-    if "t" in letters:
-        bits |= _STICKY
+            elif letter == _LETTERS[user]:
+                bits |= _SPECIAL[user]
     if sign == "-":
         return mode & ~bits
     return (mode & ~mask if sign == "=" else mode) | bits

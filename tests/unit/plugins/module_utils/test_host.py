@@ -13,12 +13,13 @@ import os
 import stat
 import time
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils import _host
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
-from ansible_collections.hwaccel.virt.plugins.module_utils._host import BLOCKED, Host
+from ansible_collections.hwaccel.virt.plugins.module_utils._host import BLOCKED, Host, Permissions
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -277,6 +278,33 @@ def test_whose_group_a_file_is(host: Host) -> None:
     assert (host.group_of("/etc/none"), host.group_of("/etc/loop")) == (None, None)
 
 
+def test_owner_group_and_mode(host: Host) -> None:
+    host.write_file("/etc/image", b"", 0o640)
+    found = host.permissions("/etc/image")
+    assert found == host.new_permissions(0o640)
+    assert host.permissions("/etc/none") is None
+    host.set_permissions("/etc/image", replace(found, mode=0o4700))
+    assert host.permissions("/etc/image") == replace(found, mode=0o4700)
+    if os.geteuid() == 0:
+        given = Permissions(12, 34, 0o4755)
+        host.set_permissions("/etc/image", given)
+        assert host.permissions("/etc/image") == given
+    with pytest.raises(HostError, match=r"cannot set permissions of /etc/none: .*ENOENT"):
+        host.set_permissions("/etc/none", found)
+    assert str(Permissions(0, 7, 0o44)) == "owner 0, group 7, mode 0044"
+
+
+def test_names_of_a_tree_and_of_the_machine(host: Host, live: Host) -> None:
+    root = Path(host.root) / "etc"
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "passwd").write_text("# none\nnv:x:1234:55:::\nodd:x:y:1:::\n")
+    (root / "group").write_text("nv:x:4321:\n")
+    assert (host.user_id("nv"), host.group_id("nv")) == (1234, 4321)
+    assert (host.user_id("root"), host.user_id("odd"), host.group_id("root")) == (None, None, None)
+    assert (live.user_id("root"), live.group_id("root")) == (0, 0)
+    assert (live.user_id("no such user"), live.group_id("no such group")) == (None, None)
+
+
 def test_room_on_a_file_system(host: Host) -> None:
     found = os.statvfs(host.root)
     room = host.free_bytes("/")
@@ -289,6 +317,54 @@ def test_programs_of_root_are_found(live: Host, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     told = live.run(["sh", "-c", "echo $PATH"]).strip().split(":")
     assert told == ["/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "end"),
+    [
+        (b"", 10, b""),
+        (b"one\ntwo\n", 100, b"one\ntwo\n"),
+        (b"one\ntwo\n", 8, b"one\ntwo\n"),
+        # A line that is cut off at its beginning is none.
+        (b"one\ntwo\n", 6, b"two\n"),
+        (b"one\ntwo", 5, b"two"),
+        (b"one two", 3, b""),
+    ],
+)
+def test_the_end_of_a_file(host: Host, content: bytes, size: int, end: bytes) -> None:
+    Path(host.root, "log").write_bytes(content)
+    assert host.read_end("/log", size) == end
+
+
+def test_the_end_of_no_file(host: Host) -> None:
+    assert host.read_end("/log", 10) is None
+    with pytest.raises(HostError, match="EISDIR"):
+        host.read_end("/", 10)
+
+
+def test_a_guarded_command(live: Host, host: Host) -> None:
+    assert live.run_guarded(["printf", r"a\377b"], seconds=20) == "a\udcffb"
+    with pytest.raises(HostError, match=r"false failed with status 1"):
+        live.run_guarded(["false"], seconds=20)
+    with pytest.raises(HostError) as missing:
+        live.run_guarded(["/nowhere/tool"], seconds=20)
+    assert missing.value.number == errno.ENOENT
+    with pytest.raises(HostError, match="commands are not run"):
+        host.run_guarded(["true"], seconds=20)
+
+
+def test_a_guarded_command_that_does_not_end(live: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BlockedError, match=r"sleep 20 did not end within 0.1 s"):
+        live.run_guarded(["sleep", "20"], seconds=SHORT - 0.05)
+    # One that no signal ends keeps the child that waits for it, and nobody else.
+    monkeypatch.setattr(_host, "_CHILD_SECONDS", SHORT)
+    monkeypatch.setattr(live, "run", lambda *_words, **_more: time.sleep(20))
+    stuck = Host()
+    stuck.run = live.run  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(BlockedError, match="cannot be ended"):
+        stuck.run_guarded(["true"], seconds=SHORT)
+    assert time.monotonic() - began < 10
 
 
 def test_guarded_reads(live: Host, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
-from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
+from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host, Permissions
 from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     AttributeWrite,
     Change,
@@ -23,8 +23,10 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     FileChange,
     Foretold,
     Marker,
+    PermissionsChange,
     Plan,
     added,
+    copy_of,
 )
 
 if t.TYPE_CHECKING:
@@ -581,3 +583,64 @@ def test_what_was_added_to_a_log() -> None:
     assert added(b"old new", 4) == b"new"
     assert added(b"old", 3) == b""
     assert added(b"begun anew", 100) == b"begun anew"
+
+
+def test_a_change_of_permissions_is_one_and_goes_back(tmp_path: Path) -> None:
+    place = tmp_path / "etc/rule"
+    place.parent.mkdir()
+    place.write_text("")
+    place.chmod(0o600)
+    found = Host(tmp_path).permissions("/etc/rule")
+    assert found is not None
+    change = PermissionsChange("/etc/rule", found, replace(found, mode=0o640))
+    plan = Plan((change,))
+    assert plan
+    told = [f"owner {found.uid}, group {found.gid}, mode {mode}\n" for mode in ("0600", "0640")]
+    assert plan.diff() == [
+        {
+            "before_header": "/etc/rule",
+            "after_header": "/etc/rule",
+            "before": told[0],
+            "after": told[1],
+        }
+    ]
+    # A tree that does not run has files too.
+    plan.apply(Host(tmp_path))
+    assert stat.S_IMODE(place.stat().st_mode) == 0o640
+    change.revert(Host(tmp_path))
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    host = Recorder(tmp_path, failing={"make": errno.EIO})
+    with pytest.raises(HostError):
+        Plan((change, Command(("make",)))).apply(host)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    place.unlink()
+    change.revert(host)
+
+
+def test_permissions_that_cannot_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Permissions(0, 0, 0o600)
+
+    def fail(_host: Host, path: str, _wanted: Permissions) -> None:
+        raise HostError.from_os("set permissions of", path, errno.EPERM)
+
+    monkeypatch.setattr(Host, "set_permissions", fail)
+    with pytest.raises(HostError, match=r"^cannot set permissions of /x: .*immutable") as caught:
+        PermissionsChange("/x", found, found).apply(Host(tmp_path))
+    assert caught.value.number == errno.EPERM
+
+
+def test_a_secret_file_is_shown_without_its_content() -> None:
+    before = FileChange("/a.tok", b"secret", None, secret=True)
+    after = FileChange("/b.tok", None, b"secret", secret=True)
+    plan = Plan((before, after))
+    assert plan
+    assert [(entry["before"], entry["after"]) for entry in plan.diff()] == [
+        ("(the content is secret)\n", ""),
+        ("", "(the content is secret)\n"),
+    ]
+
+
+def test_a_copy_is_named_by_the_last_change() -> None:
+    copy = copy_of("/etc/a", b"x", 86400.5)
+    assert copy == FileChange("/etc/a.1970-01-02@00:00:00~", None, b"x", mode=0o600, shown=False)
+    assert copy_of("/etc/a", b"x", None).path == "/etc/a.1970-01-01@00:00:00~"

@@ -82,7 +82,7 @@ def test_without_a_template_a_file_starts_empty(license_tasks: LicenseTasks) -> 
 
 def test_every_option_in_the_order_of_the_template(license_tasks: LicenseTasks) -> None:
     license_tasks(
-        **{"client_config_token_path": "/opt/tokens"},
+        client_config_token_path="/opt/tokens",  # noqa: S106
         linger_interval=10080,
         license_interval=10,
         enable_ui=True,
@@ -346,7 +346,8 @@ BOTH = "a server or a token"
         (
             {"settings": {"ServerPort": 1}, "server_port": 1},
             (
-                "option settings: 'ServerPort' is not accepted, use option server_port alone, which is "
+                "option settings: 'ServerPort' is not accepted, use option server_port alone, "
+                "which is "
                 "given too"
             ),
         ),
@@ -357,7 +358,8 @@ BOTH = "a server or a token"
         (
             {"settings": {"a b": 1}},
             (
-                "option settings: 'a b' is not accepted, use keys of letters, digits and underscores, "
+                "option settings: 'a b' is not accepted, use keys of letters, digits and "
+                "underscores, "
                 "with no digit at the start"
             ),
         ),
@@ -365,7 +367,8 @@ BOTH = "a server or a token"
             (
                 {"settings": {"Proxy": value}},
                 (
-                    f"option settings.Proxy: {value!r} is not accepted, use one line with no quotes "
+                    f"option settings.Proxy: {value!r} is not accepted, use one line with no "
+                    "quotes "
                     "inside and no comment, or null to comment the key out"
                 ),
             )
@@ -374,14 +377,16 @@ BOTH = "a server or a token"
         (
             {"client_config_token_path": "tokens"},
             (
-                "option client_config_token_path: 'tokens' is not accepted, use the absolute path of a "
+                "option client_config_token_path: 'tokens' is not accepted, use the absolute "
+                "path of a "
                 "folder, with no quotes and no '#' in it"
             ),
         ),
         (
             {"server_address": "a", "client_config_token_path": "/t"},
             (
-                "option licensing: 'auto' is not accepted, use a server or a token: server_address and "
+                "option licensing: 'auto' is not accepted, use a server or a token: "
+                "server_address and "
                 "client_config_token_path exclude each other"
             ),
         ),
@@ -395,7 +400,8 @@ BOTH = "a server or a token"
         (
             {"licensing": "token", "server_address": "a", "server_port": 1},
             (
-                "option licensing: 'token' is not accepted, use server, or leave server_address and "
+                "option licensing: 'token' is not accepted, use server, or leave "
+                "server_address and "
                 "server_port out"
             ),
         ),
@@ -406,14 +412,16 @@ BOTH = "a server or a token"
         (
             {"mode": "rw"},
             (
-                "option mode: 'rw' is not accepted, use an octal number in quotes such as '0644', or a "
+                "option mode: 'rw' is not accepted, use an octal number in quotes such as "
+                "'0644', or a "
                 "symbolic mode such as u=rw,g=r,o=r"
             ),
         ),
         (
             {"owner": "nobody-here"},
             (
-                "option owner: 'nobody-here' is not accepted, use a user that the host knows, by name "
+                "option owner: 'nobody-here' is not accepted, use a user that the host knows, "
+                "by name "
                 "or by number"
             ),
         ),
@@ -532,7 +540,8 @@ def test_absent_without_a_record_warns(license_tasks: LicenseTasks) -> None:
     assert license_tasks.read() == "#ServerAddress=a\n#featuretype=1\nIgnoreSP=TRUE\n#Proxy=x\n"
     assert result["warnings"] == [
         (
-            f"{PATH}: no record of what was there before; its keys are commented out with the values "
+            f"{PATH}: no record of what was there before; its keys are commented out with the "
+            "values "
             "that they have"
         )
     ]
