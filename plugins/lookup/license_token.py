@@ -58,6 +58,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleLookupError
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HwaccelError
 from ansible_collections.hwaccel.virt.plugins.module_utils._grid.configuration import TOKEN_SUFFIX
@@ -74,7 +75,7 @@ class LookupModule(LookupBase):
         **kwargs: t.Any,  # noqa: ANN401 (options of any kind)
     ) -> list[str]:
         """Return the token or its name."""
-        self.set_options(var_options=variables, direct=kwargs)
+        LookupBase.set_options(self, var_options=variables, direct=kwargs)
         if len(terms) != 1:
             raise AnsibleLookupError(
                 f"license_token: one token is needed, and {len(terms)} paths are given"
@@ -87,13 +88,15 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(f"license_token: {path}: {error.strerror}") from error
         except HwaccelError as error:
             raise AnsibleLookupError(f"license_token: {error}") from error
-        if self.get_option("part") == "name":
+        if LookupBase.get_option(self, "part") == "name":
             return [path.name]
         return [base64.b64encode(content).decode("ascii")]
 
     def _found(self, term: str, variables: dict[str, t.Any]) -> Path:
         """Return the path of the one token that is meant."""
-        found = self.find_file_in_search_path(variables, "files", term, ignore_missing=True)
+        found = LookupBase.find_file_in_search_path(
+            self, variables, "files", term, ignore_missing=True
+        )
         if not found:
             raise AnsibleLookupError(f"license_token: {term}: no such file or folder")
         path = Path(found)
@@ -110,8 +113,9 @@ class LookupModule(LookupBase):
 
     def _content(self, path: Path) -> bytes:
         """Return the content of a file, decrypted where that is needed."""
-        real = self._loader.get_real_file(str(path))
+        loader = self._loader or DataLoader()
+        real = loader.get_real_file(str(path))
         try:
             return Path(real).read_bytes()
         finally:
-            self._loader.cleanup_tmp_file(real)
+            loader.cleanup_tmp_file(real)

@@ -58,7 +58,7 @@ class Wanted:
             if not options[name].startswith("/") or options[name].endswith("/"):
                 raise InputError(name, options[name], "the absolute path of a file")
         settings = _settings(options)
-        values = {
+        values: dict[str, str | None] = {
             key.name: key.text(options[key.option])
             for key in BY_NAME.values()
             if options[key.option] is not None

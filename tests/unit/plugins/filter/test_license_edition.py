@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hwaccel.virt.plugins.filter.license_edition import (
@@ -84,7 +86,7 @@ def test_whether_a_feature_type_fits(feature: object, *, fits: bool) -> None:
     "name", ["M60", "M60-3Q", "A40-8Q", "M60-2QX", "K3", "M10-2B", "", None, 5]
 )
 def test_types_that_the_guide_does_not_have(name: object) -> None:
-    with pytest.raises(AnsibleFilterError, match="is not accepted, use M60-., M10-., M6-. with"):
+    with pytest.raises(AnsibleFilterError, match=r"is not accepted, use M60-., M10-., M6-. with"):
         license_edition(name)
 
 
@@ -109,7 +111,7 @@ def test_ansible_finds_the_filter() -> None:
 def test_the_table_checks_itself(
     monkeypatch: pytest.MonkeyPatch, at: int, value: object, told: str
 ) -> None:
-    row = list(vgpu_types._ROWS[0])
+    row: list[t.Any] = list(vgpu_types._ROWS[0])
     row[at] = value
     wrong = vgpu_types.VgpuType(f"M60-{row[0]}", "Tesla M60", *row[1:])
     monkeypatch.setattr(vgpu_types, "TYPES", (wrong, *TYPES[1:]))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
-from ansible_collections.hwaccel.virt.plugins.module_utils._grid import licensing
+from ansible_collections.hwaccel.virt.plugins.module_utils._grid import configuration, licensing
 from ansible_collections.hwaccel.virt.tests.unit.plugins.license_runs import (
     GUIDE,
     ORIGINAL,
@@ -619,7 +619,7 @@ def test_what_does_not_stay_is_told(
     licensed: LicenseTasks, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     licensed.write(TOKEN, f"{TOKENS}/a.tok")
-    observe, machine = licensing.observe, licensed.machine
+    observe, machine = configuration.observe, licensed.machine
     seen: list[int] = []
 
     def other(host: t.Any, wanted: t.Any) -> t.Any:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import InputError
@@ -14,6 +14,9 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._grid.address import 
 from ansible_collections.hwaccel.virt.plugins.test import server_address as plugin
 from hypothesis import given
 from hypothesis import strategies as st
+
+if t.TYPE_CHECKING:
+    import ipaddress
 
 RIGHT = [
     "gridlicense.example.com",
@@ -49,7 +52,7 @@ WRONG = [
     "10.31.20.256",
     "010.31.20.45",
     "10.31.20.45.",
-    "٣.31.20.45",
+    "\u0663.31.20.45",
     "7070",
     "[2001:db8::45]",
     "fe80::1%eth0",
@@ -67,7 +70,7 @@ def test_addresses(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*WRONG, None, 7070, ["a"]])
 def test_what_is_no_address(text: object) -> None:
-    with pytest.raises(InputError, match="option backup: .* is not accepted, use a host name"):
+    with pytest.raises(InputError, match=r"option backup: .* is not accepted, use a host name"):
         check_server_address("backup", text)
     assert plugin.server_address(text) is False
 

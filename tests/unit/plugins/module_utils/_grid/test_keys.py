@@ -32,7 +32,7 @@ def test_the_table_is_as_the_template() -> None:
         "ClientConfigTokenPath",
     ]
     assert len(BY_NAME) == len(BY_OPTION) == len(KEYS)
-    assert SERVER_KEYS == tuple(key.name for key in KEYS[:4])
+    assert tuple(key.name for key in KEYS[:4]) == SERVER_KEYS
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_is_written(option: str, given: object, text: str) -> None:
     [
         ("server_port", True),
         ("server_port", "7070 "),
-        ("server_port", "٧"),
+        ("server_port", "\u0667"),
         ("server_port", "0x1"),
         ("server_port", "1" * 30),
         ("enable_ui", "yes"),

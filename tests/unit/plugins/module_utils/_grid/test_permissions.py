@@ -28,7 +28,7 @@ def test_octal_modes(given: object, number: int) -> None:
 
 @pytest.mark.parametrize("given", [True, 1.5, "", "8", "rw", "u+q", "u=rw;g=r", 0o10000, -1, "0o9"])
 def test_what_is_no_mode(given: object) -> None:
-    with pytest.raises(InputError, match="option mode: .* is not accepted, use an octal number"):
+    with pytest.raises(InputError, match=r"option mode: .* is not accepted, use an octal number"):
         Mode.parse(given)
 
 

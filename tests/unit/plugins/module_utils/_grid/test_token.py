@@ -75,7 +75,7 @@ def test_what_is_no_token(data: bytes, told: str) -> None:
 
 @pytest.mark.parametrize("name", ["gridd.conf", "a.tok.html", ".tok", "/x.tok/a", "token.TOK"])
 def test_names_that_the_daemon_does_not_look_for(name: str) -> None:
-    with pytest.raises(TokenError, match="no name of a token, which ends with .tok"):
+    with pytest.raises(TokenError, match=r"no name of a token, which ends with .tok"):
         check_token(name, signed())
 
 
