@@ -64,13 +64,12 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._grid.servers import 
 
 
 def license_servers(
-    settings: t.Any,  # noqa: ANN401 (what a playbook gives)
-    log: t.Any = None,  # noqa: ANN401
-    tokens: t.Any = None,  # noqa: ANN401
+    settings: object, log: object = None, tokens: object = None
 ) -> list[dict[str, t.Any]]:
     """Return the servers that a guest asks."""
+    gathered = {"settings": settings, "log": log, "tokens": tokens}
     try:
-        evidence = read_evidence(None, settings=settings, log=log, tokens=tokens)
+        evidence = read_evidence(None, gathered)
     except InputError as error:
         raise AnsibleFilterError(f"license_servers: {error}") from error
     return [{"address": address, "port": port} for address, port in servers_to_ask(evidence)]
