@@ -24,7 +24,8 @@ def servers_to_ask(evidence: Evidence) -> list[tuple[str, int]]:
     """Return the servers to ask: those configured, and with a token the one that the log names."""
     found = list(dict.fromkeys(_configured(evidence)))
     named = [event.server for event in evidence.events or () if event.server]
-    if named and (evidence.uses_token or not found):
+    # A token that is out of sight may be the reason that no server is configured.
+    if named and (evidence.uses_token or (evidence.tokens is None and not found)):
         found.append((named[-1], _TOKEN_SERVER_PORT))
     return list(dict.fromkeys(found))
 

@@ -100,6 +100,12 @@ class Answers:
     started: int = 0
     hangs: set[str] = field(default_factory=set)
 
+    def pinged(self) -> str | None:
+        """Return what ping prints."""
+        if self.ping is False:
+            raise HostError("ping failed with status 1: 1 packets transmitted, 100% packet loss")
+        return None if self.ping is None else "1 received"
+
 
 class GridHost(RunningHost):
     """A running guest with the driver and its daemon."""
@@ -108,7 +114,8 @@ class GridHost(RunningHost):
         """Have a driver that is licensed, and a service that runs."""
         super().__init__(machine)
         self.answers_of = Answers()
-        machine.write("proc/stat", "btime 1790000000\n")
+        # Started after every file of the test was written.
+        machine.write("proc/stat", "btime 4000000000\n")
         self.set_service(running=True)
 
     def set_service(self, *, running: bool, name: str = "nvidia-gridd.service") -> None:
@@ -137,22 +144,18 @@ class GridHost(RunningHost):
         answers = self.answers_of
         if name.rsplit("/", 1)[-1] == "nvidia-smi":
             assert command[1:] == ("-q",)
-            if not answers.smi:
-                return None
-            return answers.smi.pop(0) if len(answers.smi) > 1 else answers.smi[0]
+            return answers.smi.pop(0) if len(answers.smi) > 1 else next(iter(answers.smi), None)
+        if name == "ping":
+            return answers.pinged()
         if name == "journalctl":
             assert "--output=short-iso" in command
-            return None if answers.journal is None else "\n".join(answers.journal)
-        if name == "timedatectl":
-            return answers.synchronized
-        if name == "chronyc":
-            return answers.chrony
-        if name == "systemctl":
-            return f"ActiveState=active\nActiveEnterTimestampMonotonic={answers.started}\n"
-        assert name == "ping"
-        if answers.ping is False:
-            raise HostError("ping failed with status 1: 1 packets transmitted, 100% packet loss")
-        return None if answers.ping is None else "1 received"
+        told = {
+            "journalctl": None if answers.journal is None else "\n".join(answers.journal),
+            "timedatectl": answers.synchronized,
+            "chronyc": answers.chrony,
+            "systemctl": f"ActiveState=active\nActiveEnterTimestampMonotonic={answers.started}\n",
+        }
+        return told[name]
 
 
 class LicenseServer:

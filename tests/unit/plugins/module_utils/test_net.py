@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import time
@@ -74,7 +74,7 @@ def test_a_server_with_a_certificate_that_nobody_knows(
     """One that has ended, too, as where the clock of the guest is ahead."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "license.example.com")])
-    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    begin = dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -82,7 +82,7 @@ def test_a_server_with_a_certificate_that_nobody_knows(
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=1))
+        .not_valid_after(begin + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     pem = tmp_path / "server.pem"

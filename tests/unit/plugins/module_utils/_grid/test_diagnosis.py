@@ -119,7 +119,7 @@ def none_left(facts: Facts) -> None:
     unlicensed(facts, NO_POOL)
 
 
-CAUSES = {
+CAUSES: dict[t.Callable[[Facts], None], str] = {
     wrong_port: "configuration",
     reserved_feature: "configuration",
     server_and_token: "configuration",

@@ -48,8 +48,7 @@ from hypothesis import strategies as st
         ("Your system is licensed for GRID vGPU.", "acquired", None),
         ("License returned successfully to a.example", "returned", None),
         (
-            "Valid GRID license not found. GPU features and performance are restricted. To enable "
-            "full functionality please configure licensing details.",
+            "Valid GRID license not found. GPU features and performance are restricted.",
             "unlicensed",
             None,
         ),
