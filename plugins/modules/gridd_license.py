@@ -90,7 +90,7 @@ options:
     description:
       - What the licence comes from.
       - V(server) comments out C(ClientConfigTokenPath). It fails as long as a file C(*.tok) lies in
-        the folder that the daemon then looks into, unless O(remove_tokens=true).
+        a folder that the daemon looks into, before or after that, unless O(remove_tokens=true).
       - V(token) comments out addresses and ports of servers.
       - V(auto) means V(server) with O(server_address), and V(token) with
         O(client_config_token_path). With neither, both are left alone.
@@ -100,8 +100,9 @@ options:
     default: auto
   remove_tokens:
     description:
-      - Remove the files C(*.tok) in the folder that the daemon looks into, where the licence is to
-        come from a server, or with O(state=absent).
+      - Remove the files C(*.tok) in the folder that the daemon looks into, and in the one that it
+        looks into after the change, where the licence is to come from a server, or with
+        O(state=absent).
       - They cannot be brought back by O(state=absent), since this module keeps no secrets.
     type: bool
     default: false

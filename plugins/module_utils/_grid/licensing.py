@@ -29,15 +29,13 @@ class Step:
         after: the file as it is to be.
         record: what is remembered of it then, None for nothing.
         removed: the tokens that go.
-        left: the tokens that the daemon finds afterwards.
         warnings: what an operator should know of it.
     """
 
     before: ConfigFile
     after: ConfigFile
     record: FileRecord | None
-    removed: tuple[Token, ...]
-    left: tuple[Token, ...]
+    removed: tuple[Token, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -91,9 +89,11 @@ class GriddLicense:
     def predict(self, state: State) -> State:
         """Return the state that the plan leads to."""
         step = self._step(state)
-        return replace(
-            state, file=step.after, tokens={**state.tokens, step.after.token_folder: step.left}
-        )
+        tokens = {
+            folder: tuple(each for each in found if each not in step.removed)
+            for folder, found in state.tokens.items()
+        }
+        return replace(state, file=step.after, tokens=tokens)
 
     def unmet(self, before: State, after: State) -> str | None:
         """Look whether the file is as it was written, and the tokens are gone."""
@@ -103,12 +103,12 @@ class GriddLicense:
                 f"{there.path}: it was written, and is otherwise again: something else writes it, "
                 "such as the image's own first boot; run again once that is over"
             )
-        back = {each.name for each in step.removed} & {each.name for each in after.found_tokens}
+        found = {each.path for folder in after.tokens.values() for each in folder}
+        back = [each.path for each in step.removed if each.path in found]
         if back:
-            told = ", ".join(sorted(back))
             return (
-                f"{there.token_folder}: {told} was removed, and is there again: something else "
-                "puts it there; stop that first"
+                f"{', '.join(back)}: removed, and there again: something else puts it there; stop "
+                "that first"
             )
         return None
 
@@ -148,16 +148,16 @@ class GriddLicense:
             found = known.taken_back(file.text)
             owned = known.owned if owned == known.given else owned
         record = FileRecord(found, str(document), owned, file.asked)
-        tokens = state.tokens.get(after.token_folder, ())
+        tokens = _in_the_way(state, after)
         if self.wanted.licensing != SERVER:
-            return Step(file, after, record, (), tokens)
+            return Step(file, after, record)
         if tokens and not self.wanted.remove_tokens:
             told = ", ".join(each.path for each in tokens)
             raise RefusedError(
                 f"{told}: with a token there, the daemon asks no server of {file.path}: remove it "
                 "(remove_tokens: true), or license by it (licensing: token)"
             )
-        return Step(file, after, record, tokens, ())
+        return Step(file, after, record, tokens)
 
     def _undone(self, state: State, known: FileRecord | None) -> Step:
         """Return what takes back what was done, with every key that has an option out of force."""
@@ -178,15 +178,21 @@ class GriddLicense:
                 )
         after = replace(file, text=text, permissions=permissions)
         record = None if known is None and text == file.text else TAKEN_BACK
-        tokens = state.tokens.get(after.token_folder, ())
         if self.wanted.remove_tokens:
-            return Step(file, after, record, tokens, (), tuple(warnings))
+            removed = _in_the_way(state, after)
+            return Step(file, after, record, removed, tuple(warnings))
         warnings.extend(
             f"{each.path}: with this token the daemon still gets a licence: remove it "
             "(remove_tokens: true)"
-            for each in tokens
+            for each in state.tokens.get(after.token_folder, ())
         )
-        return Step(file, after, record, (), tokens, tuple(warnings))
+        return Step(file, after, record, warnings=tuple(warnings))
+
+
+def _in_the_way(state: State, after: ConfigFile) -> tuple[Token, ...]:
+    """Return the tokens where the daemon looks for them by the file as it is, and as it will be."""
+    folders = dict.fromkeys((state.file.token_folder, after.token_folder))
+    return tuple(each for folder in folders for each in state.tokens.get(folder, ()))
 
 
 def _encoded(text: str | None) -> bytes | None:

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.plugins.loader import lookup_loader
 
 if t.TYPE_CHECKING:
@@ -37,6 +38,15 @@ def test_a_token_to_the_byte(folder: Path) -> None:
     for place in (folder, folder / NAME):
         assert base64.b64decode(look(str(place))[0]) == TOKEN
         assert look(str(place), part="name") == [NAME]
+
+
+def test_an_encrypted_token(folder: Path) -> None:
+    secrets: t.Any = [("default", VaultSecret(b"password"))]
+    (folder / NAME).write_bytes(VaultLib(secrets).encrypt(TOKEN))
+    loader = DataLoader()
+    loader.set_vault_secrets(secrets)
+    plugin = lookup_loader.get("hwaccel.virt.license_token", loader=loader)
+    assert base64.b64decode(plugin.run([str(folder)], variables={})[0]) == TOKEN
 
 
 def test_two_at_once(folder: Path) -> None:

@@ -184,12 +184,22 @@ def test_null_comments_a_key_out(license_tasks: LicenseTasks) -> None:
 
 def test_a_server_comments_the_token_folder_out(license_tasks: LicenseTasks) -> None:
     license_tasks.write('ServerAddress=old\nClientConfigTokenPath="/opt/tokens"\n')
-    license_tasks.write(TOKEN, "/opt/tokens/a.tok")
     result = license_tasks(server_address=SERVER)
     assert license_tasks.read() == (
         f'ServerAddress={SERVER}\n#ClientConfigTokenPath="/opt/tokens"\n'
     )
     assert (result["token_folder"], result["tokens"]) == (TOKENS, [])
+
+
+def test_tokens_of_a_folder_that_is_commented_out(license_tasks: LicenseTasks) -> None:
+    license_tasks.write("ClientConfigTokenPath=/opt/tokens/\n")
+    places = ["/opt/tokens/a.tok", f"{TOKENS}/b.tok"]
+    for place in (*places, "/opt/other/c.tok"):
+        license_tasks.write(TOKEN, place)
+    assert license_tasks.refusal(server_address=SERVER).startswith(f"{', '.join(places)}: with")
+    result = license_tasks(server_address=SERVER, remove_tokens=True)
+    assert result["removed_tokens"] == places
+    assert license_tasks.machine.at("/opt/other/c.tok").exists()
 
 
 @pytest.mark.parametrize("options", [{"server_address": SERVER}, {"licensing": "server"}])
