@@ -20,7 +20,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry sanity docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,7 @@ test: ## every test there is, fast ones first
 	@$(STEP) setup make setup
 	@$(STEP) lint make lint
 	@$(STEP) unit make unit
+	@$(STEP) registry make registry
 	@$(STEP) sanity make sanity
 	@$(STEP) molecule make molecule
 
@@ -55,6 +56,9 @@ format: setup ## let ruff format the Python files
 
 unit: setup ## unit tests, without a machine
 	@$(RUN) scripts/unit
+
+registry: setup ## import the values of the Windows registry into Wine's, and read them back
+	@$(RUN) scripts/registry
 
 sanity: setup ## ansible-test sanity on an export of the tracked files
 	@$(RUN) python tools/sanity.py
