@@ -137,7 +137,7 @@ class Client:
 
 def main(path: Path, tokens: Path, kind: Path, state: Path) -> None:
     """Serve until stopped."""
-    say("This is a stand-in for nvidia-gridd: there is no GPU, and no licence is one.")
+    say("This is a stand-in for nvidia-gridd, and what it says is made up.")
     say(f"Started ({os.getpid()})")
     settings = read_settings(path.read_text("utf-8")) if path.is_file() else {}
     client = Client(settings, kind.read_text("ascii").strip(), state)
