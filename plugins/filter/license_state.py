@@ -17,6 +17,7 @@ description:
     checks as M(hwaccel.virt.gridd_license_info). It is for guests on which that module does not
     run, as on Windows.
   - What is not given makes its check V(null), unless the log tells of the cause.
+positional: log
 options:
   _input:
     description: What C(nvidia-smi -q) has printed, empty or none where it could not be run.
@@ -112,10 +113,10 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._grid.diagnosis impor
 from ansible_collections.hwaccel.virt.plugins.module_utils._grid.evidence import read_evidence
 
 
-def license_state(text: object, **gathered: object) -> dict[str, t.Any]:
+def license_state(text: object, log: object = None, **gathered: object) -> dict[str, t.Any]:
     """Return the state of the licences of a guest, and the diagnosis."""
     try:
-        return judge(read_evidence(text, gathered))
+        return judge(read_evidence(text, {"log": log, **gathered}))
     except InputError as error:
         raise AnsibleFilterError(f"license_state: {error}") from error
 

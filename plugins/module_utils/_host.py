@@ -448,6 +448,8 @@ class Host:
         except SilentError as error:
             message = f"{' '.join(command)} did not end within {seconds:g} s, and cannot be ended"
             raise BlockedError(message, errno.ETIMEDOUT) from error
+        finally:
+            self._runner.leave()
         output, told, number = t.cast("tuple[str, str, int]", answer)
         if number == errno.ETIMEDOUT:
             raise BlockedError(told, number)

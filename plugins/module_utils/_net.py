@@ -64,6 +64,10 @@ class Network:
         self.seconds = seconds
         self._child = Child(_answer)
 
+    def close(self) -> None:
+        """Let the child end."""
+        self._child.leave()
+
     def ask(self, name: str, port: int) -> Reply:
         """Resolve a name or an address, connect, and ask for the time."""
         try:

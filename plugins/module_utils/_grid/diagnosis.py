@@ -403,8 +403,12 @@ def _without_license(evidence: Evidence, others: dict[str, bool | None]) -> Chec
         detail = f"not known while this is not right: {', '.join(wrong)}"
         remedy = "see the other checks first"
     elif not _reports(evidence):
-        detail = evidence.unseen.get(NVIDIA_SMI, "the guest driver is asked with nvidia-smi")
-        remedy = "install the guest driver of the vGPU release, and see that it loads"
+        return Check(
+            AVAILABILITY,
+            ok=None,
+            detail=seen,
+            remedy="install the guest driver of the vGPU release, and see that it loads",
+        )
     elif is_pending(evidence.events or ()):
         detail = "a licence was asked for, and there is no answer yet"
         remedy = "wait for it"
@@ -435,8 +439,9 @@ def _reports(evidence: Evidence) -> bool:
 
 def _seen(evidence: Evidence) -> str:
     if evidence.licenses is None:
-        logged = ", though the log tells of one" if has_license(evidence.events or ()) else ""
-        return f"the status of the licence is not known{logged}"
+        logged = ", though the log tells of a licence" if has_license(evidence.events or ()) else ""
+        why = evidence.unseen.get(NVIDIA_SMI, "nvidia-smi -q has told nothing")
+        return f"the status of the licence is not known{logged}: {why}"
     statuses = [license_.status for license_ in evidence.licenses if license_.status]
     if not statuses:
         return "no GPU reports the status of a licence"

@@ -9,6 +9,7 @@ Everything that could take long has a bound: the driver, the log, the resolver, 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 import typing as t
@@ -118,7 +119,8 @@ class _Guest:
             for name in (REACHABILITY, CLOCK):
                 self._unseen[name] = why
             return evidence
-        replies = [(target, Network().ask(*target)) for target in servers_to_ask(evidence)]
+        with contextlib.closing(Network()) as network:
+            replies = [(target, network.ask(*target)) for target in servers_to_ask(evidence)]
         return replace(
             evidence,
             servers=tuple(self._server(*target, reply) for target, reply in replies),

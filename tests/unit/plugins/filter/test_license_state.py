@@ -56,6 +56,7 @@ def test_a_driver_that_does_not_answer(text: str | None) -> None:
 def test_a_log_is_lines_or_text(log: str | list[str]) -> None:
     told = license_state(smi("Unlicensed"), log=log, platform="windows")
     assert told["diagnosis"][-1]["ok"] is False
+    assert module.license_state(smi("Unlicensed"), log, platform="windows") == told
 
 
 def test_what_cannot_be_right_is_told() -> None:

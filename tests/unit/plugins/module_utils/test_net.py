@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -52,9 +53,15 @@ def silent() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
+def ask(name: str, port: int, *, seconds: float = 20.0) -> Reply:
+    """Ask a server, and leave no child behind."""
+    with contextlib.closing(Network(seconds=seconds)) as network:
+        return network.ask(name, port)
+
+
 def test_a_server_that_tells_the_time(server: LicenseServer) -> None:
     before = time.time()
-    reply = Network().ask(HERE, server.port)
+    reply = ask(HERE, server.port)
     assert (reply.resolved, reply.connected, reply.error, reply.date) == (True, True, None, DATE)
     assert reply.at is not None
     assert before - 1 <= reply.at <= time.time() + 1
@@ -64,7 +71,7 @@ def test_a_server_that_tells_the_time(server: LicenseServer) -> None:
 
 def test_a_server_without_a_date(server: LicenseServer) -> None:
     server.date = None
-    reply = Network().ask(HERE, server.port)
+    reply = ask(HERE, server.port)
     assert (reply.connected, reply.date, reply.at) == (True, None, None)
 
 
@@ -97,11 +104,11 @@ def test_a_server_with_a_certificate_that_nobody_knows(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
-    assert Network().ask(HERE, server.port).date == DATE
+    assert ask(HERE, server.port).date == DATE
 
 
 def test_nobody_listens() -> None:
-    reply = Network().ask(HERE, closed_port())
+    reply = ask(HERE, closed_port())
     assert reply == Reply(resolved=True, connected=False, error="Connection refused")
 
 
@@ -110,7 +117,7 @@ def test_a_name_that_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    reply = Network().ask("license.example.com", 7070)
+    reply = ask("license.example.com", 7070)
     assert reply == Reply(resolved=False, error="Name or service not known")
 
 
@@ -123,26 +130,27 @@ def test_the_second_address_of_a_name(
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (HERE, server.port)),
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_more: found)
-    assert Network().ask("license.example.com", server.port).date == DATE
+    assert ask("license.example.com", server.port).date == DATE
 
 
 def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_more: time.sleep(20))
     monkeypatch.setattr(_net, "_CHILD_SECONDS", SHORT)
-    network = Network(seconds=SHORT)
     began = time.monotonic()
-    reply = network.ask("license.example.com", 7070)
-    assert time.monotonic() - began < 10
-    assert reply == Reply(error=f"the resolver did not answer within {SHORT} s")
-    # The next one is asked all the same.
-    monkeypatch.undo()
-    assert network.ask(HERE, closed_port()).connected is False
+    with contextlib.closing(Network(seconds=SHORT)) as network:
+        reply = network.ask("license.example.com", 7070)
+        assert time.monotonic() - began < 10
+        assert reply == Reply(error=f"the resolver did not answer within {SHORT} s")
+        # The next one is asked all the same.
+        monkeypatch.undo()
+        network.seconds = 20
+        assert network.ask(HERE, closed_port()).connected is False
 
 
 def test_a_server_that_says_nothing(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_net, "_CHILD_SECONDS", SHORT)
     began = time.monotonic()
-    reply = Network(seconds=SHORT).ask(HERE, silent)
+    reply = ask(HERE, silent, seconds=SHORT)
     assert time.monotonic() - began < 10
     assert reply == Reply(resolved=True, connected=True)
 

@@ -287,7 +287,7 @@ def test_it_does_not_wait_for_a_tool_that_is_not_there(
     availability = told["diagnosis"][-1]
     assert availability["ok"] is None
     assert "/opt/bin/nvidia-smi is not there" in availability["detail"]
-    assert "though the log tells of one" in availability["detail"]
+    assert "though the log tells of a licence" in availability["detail"]
 
 
 def test_a_driver_that_hangs(guest: Guest) -> None:
