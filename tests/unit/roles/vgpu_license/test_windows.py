@@ -35,27 +35,33 @@ SECRET = "c2VjcmV0LW9mLXRoZS10b2tlbg"  # noqa: S105 (none in truth)
 TOKEN = f"eyJhbGciOiJSUzI1NiJ9.{SECRET * 8}.{'QUJD' * 40}"
 OLD = "client_configuration_token_01-01-2025-00-00-00.tok"
 
+PAGE = (ROOT / "docs/docsite/rst/guide_licensing.rst").read_text(encoding="utf-8")
+
+
+def example(file: str) -> dict[str, t.Any]:
+    """Return the variables of the first example in the guide that has the name of a file."""
+    block = re.search(rf"^    # {re.escape(file)}\n((?:    .*\n)+)", PAGE, re.MULTILINE)
+    assert block is not None, file
+    return t.cast("dict[str, t.Any]", yaml.safe_load(block[1]))
+
+
 SETTLED = {"ServerAddress": ["string", "old.example.com"], "FeatureType": ["dword", 2]}
 
 # Guests by what is asked of them: variables, and the state that differs from a new guest's.
 GUESTS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
     "both": (
+        # What the guide has in its first example, on a driver that takes its time.
         {
-            "vgpu_license_server_address": "gridlicense.example.com",
-            "vgpu_license_server_port": 7070,
-            "vgpu_license_backup_server_address": "10.31.20.46",
-            "vgpu_license_feature_type": "vgpu",
-            "vgpu_license_license_interval": 1440,
+            **example("group_vars/vgpu_guests.yml"),
+            **example("group_vars/windows_guests.yml"),
             "vgpu_license_enable_ui": True,
-            "vgpu_license_windows_hide_page": True,
-            "vgpu_license_vgpu_type": "M60-2Q",
             "vgpu_license_wait": 15,
         },
         {"registry": {DRIVER: {"Own": ["dword", 7]}}, "late": 1},
     ),
     "token": (
         {
-            "vgpu_license_token_src": TOKEN_NAME,
+            "vgpu_license_token_src": "{{ inventory_dir }}/files/" + TOKEN_NAME,
             "vgpu_license_feature_type": "vws",
             "vgpu_license_remove_tokens": True,
         },
@@ -67,7 +73,7 @@ GUESTS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
         },
     ),
     "crowded": (
-        {"vgpu_license_token_src": TOKEN_NAME},
+        {"vgpu_license_token_src": "{{ inventory_dir }}/files/" + TOKEN_NAME},
         {
             "registry": {GUIDE: SETTLED},
             "files": {rf"{FOLDER}\{OLD}": base64.b64encode(b"old").decode()},
@@ -110,11 +116,12 @@ NEW = {
 }
 
 PLAY = """
+- ansible.builtin.import_playbook: hwaccel.virt.license
+  vars:
+    target: all
 - hosts: all
   gather_facts: false
-  roles:
-    - role: hwaccel.virt.vgpu_license
-  post_tasks:
+  tasks:
     - name: Tell what was found
       ansible.builtin.debug:
         msg: "FOUND {{ inventory_hostname }} {{ vgpu_license_found | to_json | b64encode }}"
