@@ -11,9 +11,11 @@ import os
 import re
 import subprocess
 import typing as t
-from pathlib import Path
 
 import pytest
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 PAGE = "<html><title>Sign in</title></html>" * 9
 
