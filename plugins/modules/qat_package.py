@@ -19,7 +19,8 @@ description:
     step that fails ends the task with the last lines of that log and of C(InstallerLog.txt), which
     the package writes.
   - The installation ends with status 0 although modules could not be loaded. So what it has added
-    to both logs is searched for errors, and with one of them it does not count as installed.
+    to both logs is searched for errors, and with one of them it does not count as installed. What
+    an older version says while it is taken away is none of them.
   - Drivers of the kernel's own tree are kept out, since with both at once the host can crash.
     C(/etc/modprobe.d/hwaccel-qat-package.conf) keeps them from being loaded for devices, in
     kernels too for which the package is not built yet. Those that are loaded are unloaded before

@@ -30,7 +30,8 @@ else:
 HERE = Path(__file__).resolve().parent
 # What a machine has too.
 SHARED_FILES = ("image/etc/ssh", "image/usr/lib/python3")
-PACKAGES = ("dbus", "openssh-server", "python3", "systemd-sysv")
+# With what every Debian host has, and what Ansible installs packages with.
+PACKAGES = ("dbus", "kmod", "openssh-server", "python3", "python3-apt", "systemd-sysv")
 # What the kernel of someone else is not to be asked for.
 MASKED_UNITS = (
     "console-getty.service",

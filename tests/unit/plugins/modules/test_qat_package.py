@@ -150,6 +150,19 @@ def test_a_new_version_takes_the_place_of_the_old_one(package: PackageTasks) -> 
     assert package()["changed"]
 
 
+def test_what_an_older_version_misses_when_it_goes_is_no_error_of_the_new_one(
+    package: PackageTasks,
+) -> None:
+    package.unpack()
+    package()
+    script = package.machine.at(f"{SOURCE}/scripts/uninstall")
+    script.write_text(f"{script.read_text()}echo 'Failed to disable unit'\n")
+    package.unpack(OTHER_SOURCE, "4.29.0-00001")
+    done = package(source=OTHER_SOURCE)
+    assert (done["installed"], done["findings"]) == (True, [])
+    assert "Failed to disable unit" in package.read(LOG)
+
+
 def test_the_same_archive_elsewhere_is_no_other_package(package: PackageTasks) -> None:
     package.unpack()
     package()

@@ -66,6 +66,11 @@ def test_each_once_and_in_order() -> None:
     assert find_errors(log) == ("Error b", "Error a", "Error \udcff")
 
 
+def test_what_an_older_installation_says_when_it_goes_is_none() -> None:
+    log = "$ make\nError a\n$ make uninstall\nError b\n$ make install\nError c\n"
+    assert find_errors(log.encode()) == ("Error a", "Error c")
+
+
 @given(
     st.lists(st.sampled_from([*ERRORS, *HARMLESS]), max_size=20), st.sampled_from(["\n", "\r\n"])
 )
