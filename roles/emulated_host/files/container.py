@@ -52,6 +52,7 @@ POWERED_OFF = -signal.SIGINT
 # Not of a namespace: the clock, the modules, the network, the log and the ports of this machine.
 CAPABILITIES_TAKEN = (
     "audit_control",
+    "audit_read",
     "mac_admin",
     "mac_override",
     "net_admin",
@@ -359,6 +360,13 @@ def supervise(folder: Path, tell: Callable[[str], None]) -> None:
 # --- commands --------------------------------------------------------------------
 
 
+def text_of(path: Path) -> str:
+    """Return what a file of this machine says, nothing where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    return ""
+
+
 def prepare(folder: Path, image: Path, *, name: str, port: int) -> None:
     """Make a new container: nothing but what differs from the tree it stands on."""
     port = port or supervisor.free_port()
@@ -372,9 +380,9 @@ def prepare(folder: Path, image: Path, *, name: str, port: int) -> None:
     texts = {
         "etc/ssh/sshd_config.d/container.conf": f"ListenAddress 127.0.0.1:{port}\n",
         "etc/hostname": f"{name}\n",
-        "etc/hosts": f"{Path('/etc/hosts').read_text()}\n127.0.1.1 {name}\n",
+        "etc/hosts": f"{text_of(Path('/etc/hosts'))}\n127.0.1.1 {name}\n",
         "etc/machine-id": f"{uuid.uuid4().hex}\n",
-        "etc/resolv.conf": Path("/etc/resolv.conf").read_text(),
+        "etc/resolv.conf": text_of(Path("/etc/resolv.conf")),
     }
     for file, text in texts.items():
         (upper / file).write_text(text)
