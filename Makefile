@@ -42,10 +42,9 @@ demo-clean: setup-runtime ## stop the emulated host of the demo and remove it
 
 test: ## every test there is, fast ones first
 	@$(STEP) setup make setup
-	@$(STEP) lint make lint
+	@scripts/beside lint sanity
 	@$(STEP) unit make unit
 	@$(STEP) registry make registry
-	@$(STEP) sanity make sanity
 	@$(STEP) molecule make molecule
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, antsibull: format, types, YAML, documentation
