@@ -103,7 +103,7 @@ GUESTS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
         },
     ),
 }
-NEW = {
+NEW: dict[str, t.Any] = {
     "registry": {},
     "files": {},
     "log": None,

@@ -25,14 +25,15 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._grid.registry import
 )
 
 # Name, type, option, value given, value in the registry.
-TABLE_5 = [
+Row = tuple[str, str, str, object, object]
+TABLE_5: list[Row] = [
     ("ServerAddress", "REG_SZ", "server_address", "10.31.20.45", "10.31.20.45"),
     ("ServerPort", "REG_SZ", "server_port", 7070, "7070"),
     ("FeatureType", "REG_DWORD", "feature_type", "vws", 2),
     ("NvCplDisableManageLicensePage", "REG_DWORD", "hide_page", True, 1),
     ("LicenseInterval", "REG_DWORD", "license_interval", 10080, 10080),
 ]
-FURTHER = [
+FURTHER: list[Row] = [
     ("BackupServerAddress", "REG_SZ", "backup_server_address", "2001:db8::7", "2001:db8::7"),
     ("BackupServerPort", "REG_SZ", "backup_server_port", "7071", "7071"),
     ("ClientConfigTokenPath", "REG_SZ", "client_config_token_path", r"D:\t", r"D:\t"),
