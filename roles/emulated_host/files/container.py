@@ -409,10 +409,10 @@ def start(folder: Path, limit: float) -> bool:
 
 def enter(folder: Path, command: Sequence[str]) -> None:
     """Become a command in a running container, a shell where none is named."""
-    try:
-        pid = (folder / "init.pid").read_text().strip()
-    except FileNotFoundError:
-        raise MachineError(f"the container of {folder} does not run") from None
+    # Numbers are used again: that of a container that was killed is nobody's, or somebody else's.
+    if supervisor.held(folder) is None or not (folder / "init.pid").exists():
+        raise MachineError(f"the container of {folder} does not run")
+    pid = (folder / "init.pid").read_text().strip()
     argv = ["nsenter", "--target", pid, "--mount", "--uts", "--ipc", "--cgroup", "--pid"]
     argv += ["--root", "--wd", "--", *(command or ["bash", "--login"])]
     os.execvp(argv[0], argv)  # noqa: S606
