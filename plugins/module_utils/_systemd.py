@@ -67,6 +67,12 @@ class ServiceStart:
             return False
         return modified > self.since + _SLACK
 
+    def is_newer_than(self, before: ServiceStart) -> bool:
+        """Tell whether the service runs, and was started after it was looked at before."""
+        if self.since is None:
+            return False
+        return before.since is None or self.since > before.since + _SLACK
+
 
 def read_start(host: Host, unit: str) -> ServiceStart:
     """Ask systemd when a service was started; a tree that does not run has no services."""

@@ -199,7 +199,8 @@ findings:
   elements: str
 restart_required:
   description: >-
-    Whether it was installed in this run, so that whatever uses the devices is to be started again.
+    Whether it was installed in this run and has not started C(qat_service) itself, so that this is
+    to be started again.
   returned: success, and after a failure half way
   type: bool
 reboot_required:

@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 RINGS_PER_VF = 16
-_SERVICE = "qat_service.service"
+SERVICE: t.Final = "qat_service.service"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         ),
         skipped=targets.skipped,
         undo=UndoRecord.read(host),
-        service=read_start(host, _SERVICE),
+        service=read_start(host, SERVICE),
     )
 
 

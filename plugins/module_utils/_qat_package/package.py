@@ -109,9 +109,16 @@ class QatPackage:
             "modules": self._modules(before, after),
             "log": LOG_PATH,
             "findings": self._findings(before, after) if installs else [],
-            "restart_required": ended,
+            "restart_required": ended and not self._started(before, after),
             "reboot_required": self._reboot_required(before, after),
         }
+
+    @staticmethod
+    def _started(before: State, after: State) -> bool:
+        """Tell whether the installation has started the service, as the last thing that it does."""
+        if after.predicted:
+            return before.systemd
+        return after.service.is_newer_than(before.service)
 
     def _modules(self, before: State, after: State) -> list[str] | None:
         """Return the files of the kernel modules, None where only a build tells."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from .._facts.platform import read_kernel
 from .._pci.function import read_functions
 from .._qat.devices import pf_family
+from .._qat_config.state import SERVICE
+from .._systemd import ServiceStart, read_start
 from .._vfio.holders import is_vfio_driver, read_holders
 from .kernel_modules import (
     BLACKLIST_PATH,
@@ -32,6 +34,8 @@ if t.TYPE_CHECKING:
     from .wanted import Wanted
 
 LOG_PATH: t.Final = "/var/log/hwaccel/qat-package.log"
+# sd_booted(3): systemd runs where it is.
+_SYSTEMD = "/run/systemd/system"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class State:
         unsigned: those of them without a signature.
         newer_kernel: the newest kernel, where it is newer and has none of the package's modules.
         logs: what the logs say.
+        systemd: whether services are started here.
+        service: when qat_service was started.
         predicted: whether this is what a plan leads to, rather than what was read.
     """
 
@@ -93,6 +99,8 @@ class State:
     newer_kernel: str | None
     blacklist: bytes | None
     logs: dict[str, bytes]
+    systemd: bool
+    service: ServiceStart
     predicted: bool = False
 
     @property
@@ -134,6 +142,8 @@ def observe(host: Host, wanted: Wanted) -> State:
         logs={
             path: host.read_bytes(path) or b"" for path in (LOG_PATH, wanted.installer_log) if path
         },
+        systemd=host.live and host.exists(_SYSTEMD),
+        service=read_start(host, SERVICE),
     )
 
 

@@ -77,6 +77,22 @@ def test_installed(package: PackageTasks) -> None:
         assert line in package.read(LOG)
 
 
+def test_an_installation_that_has_started_the_service_is_its_one_start(
+    package: PackageTasks,
+) -> None:
+    package.host.have_systemd()
+    package.unpack()
+    assert package()["restart_required"] is False
+    assert package.host.started == 100
+    package.unpack(version="4.28.0-00005")
+    assert package()["restart_required"] is False
+    assert package.host.started == 200
+    # Unlike what a check run can know.
+    package.host.starts = False
+    package.unpack(version="4.28.0-00006")
+    assert package.alone()["restart_required"] is True
+
+
 def test_the_diff_shows_what_is_installed(package: PackageTasks) -> None:
     package.unpack()
     blacklist, effect = package(check=True)["diff"]
