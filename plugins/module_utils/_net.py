@@ -137,7 +137,7 @@ def _resolve(name: str, port: int) -> tuple[list[_Target], str]:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         return [], _told(error)
-    return list(dict.fromkeys((int(family), address[:2]) for family, *_, address in found)), ""
+    return list(dict.fromkeys((int(each[0]), each[-1][:2]) for each in found)), ""
 
 
 def _told(error: Exception) -> str:

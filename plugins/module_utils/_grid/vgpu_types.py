@@ -175,7 +175,7 @@ def _check() -> None:
         raise ValueError("a vGPU type stands twice")
     letters = {"Q": _WORKSTATION, "B": _PC, "A": _APPLICATION}
     for each in TYPES:
-        size, letter = each.name[-2:]
+        size, letter = each.name[-2], each.name[-1]
         if each.frame_buffer_mib != (int(size) * 1024 or 512) or each.edition != letters[letter]:
             raise ValueError(f"{each.name}: not what its name says")
         if (OFF_SCREEN in each.footnotes) != (each.edition is _APPLICATION):
