@@ -78,7 +78,7 @@ function Read-Driver([string] $Name) {
 }
 
 function Read-Log {
-    # Where the vendor's guides of drivers since 2020 have it.
+    # Where the vendor's later guides have it.
     $path = "$env:SystemDrive\Users\Public\Documents\NvidiaLogging\Log.NVDisplay.Container.exe.log"
     if (-not (Test-Path -LiteralPath $path -PathType Leaf)) {
         return $null
