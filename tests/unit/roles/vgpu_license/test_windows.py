@@ -378,7 +378,7 @@ def test_feature_that_is_given_up_waits_for_a_boot(runs: dict[str, Run]) -> None
     assert run.recap("given_up")["failed"] == 0
     assert run.found("given_up")["licensed"] is True
     assert "vgpu_license_reboot_ok=true" in run.output
-    assert run.output.count("What is given up ends at the next boot.") == 1
+    assert run.output.count("Next: reboot this guest when that suits.") == 1
 
 
 def test_guest_is_rebooted_where_that_is_allowed(runs: dict[str, Run]) -> None:
