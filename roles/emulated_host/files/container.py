@@ -225,29 +225,19 @@ def is_systemd(pid: int) -> bool:
     return False
 
 
-class Supervisor:
+class Supervisor(supervisor.Runner):
     """Runs one container until it powers off or someone asks for the end."""
 
     def __init__(self, folder: Path, ready: Callable[[], None]) -> None:
         """Work in this folder; ``ready`` is called once the container's systemd starts."""
-        self.folder = folder
+        super().__init__(folder, ready)
         self.group = group_of(folder)
-        self._ready = ready
         self._asked_at = 0.0
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
-
-    def log(self, text: str) -> None:
-        """Add a line to supervisor.log."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        with (self.folder / "supervisor.log").open("a") as file:
-            file.write(f"{stamp} {text}\n")
 
     def stop(self, *_unused: object) -> None:
         """Ask for the end; fit for a signal handler."""
         self._asked_at = self._asked_at or time.monotonic()
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b"x")
+        super().stop()
 
     def run(self) -> None:
         """Run the container again after each reboot, until it is over."""
@@ -341,20 +331,7 @@ class Supervisor:
 
 def supervise(folder: Path, tell: Callable[[str], None]) -> None:
     """Run the container of a folder in this process; tell ``ok`` or what went wrong."""
-    try:
-        with supervisor.holding(folder):
-            running = Supervisor(folder, lambda: tell("ok"))
-            signal.signal(signal.SIGTERM, running.stop)
-            signal.signal(signal.SIGINT, running.stop)
-            try:
-                running.run()
-            except MachineError as error:
-                running.log(str(error))
-                raise
-    except (MachineError, OSError) as error:
-        tell(f"{error}{supervisor.last_lines(folder / 'console.log')}")
-    else:
-        tell("it ended before it was up")
+    supervisor.supervise(folder, tell, Supervisor, "console.log")
 
 
 # --- commands --------------------------------------------------------------------

@@ -446,17 +446,20 @@ def next_step(ending: Ending, restarts: Sequence[float], now: float) -> str:
     raise MachineError(f"QEMU ended with exit code {ending.code} ({why})")
 
 
-class Supervisor:
-    """Runs one machine until the guest powers off or someone asks for the end."""
+class Runner:
+    """Runs what a folder describes until it is over or someone asks for the end."""
 
     def __init__(self, folder: Path, ready: Callable[[], None]) -> None:
-        """Read the description in the folder; ``ready`` is called once QEMU has settled."""
+        """Work in this folder; ``ready`` is called once what runs is up."""
         self.folder = folder
-        self.machine = Machine.load(folder)
         self._ready = ready
         self._stopping = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
+
+    def run(self) -> None:
+        """Run it to its end."""
+        raise NotImplementedError
 
     def log(self, text: str) -> None:
         """Add a line to supervisor.log."""
@@ -469,6 +472,15 @@ class Supervisor:
         self._stopping = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b"x")
+
+
+class Supervisor(Runner):
+    """Runs one machine until the guest powers off or someone asks for the end."""
+
+    def __init__(self, folder: Path, ready: Callable[[], None]) -> None:
+        """Read the description in the folder; ``ready`` is called once QEMU has settled."""
+        super().__init__(folder, ready)
+        self.machine = Machine.load(folder)
 
     def run(self) -> None:
         """Run QEMU again and again until it is over."""
@@ -591,20 +603,31 @@ def holding(folder: Path) -> Iterator[None]:
         (folder / "supervisor.pid").unlink(missing_ok=True)
 
 
-def supervise(folder: Path, tell: Callable[[str], None]) -> None:
-    """Run the machine of a folder in this process; tell ``ok`` or what went wrong."""
+def supervise(
+    folder: Path,
+    tell: Callable[[str], None],
+    make: Callable[[Path, Callable[[], None]], Runner] = Supervisor,
+    log: str = "qemu.log",
+) -> None:
+    """Run the machine of a folder in this process; tell ``ok`` or what went wrong.
+
+    ``make`` makes what runs it from the folder and from what is called once it is up,
+    and ``log`` is the file whose end says why it is not.
+    """
     try:
         with holding(folder):
-            supervisor = Supervisor(folder, lambda: tell("ok"))
-            signal.signal(signal.SIGTERM, supervisor.stop)
-            signal.signal(signal.SIGINT, supervisor.stop)
+            runner = make(folder, lambda: tell("ok"))
+            signal.signal(signal.SIGTERM, runner.stop)
+            signal.signal(signal.SIGINT, runner.stop)
+            # nohup(1) has it ignored, and unshare(1) has to end by it when a container reboots.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             try:
-                supervisor.run()
+                runner.run()
             except MachineError as error:
-                supervisor.log(str(error))
+                runner.log(str(error))
                 raise
     except (MachineError, OSError) as error:
-        tell(f"{error}{last_lines(folder / 'qemu.log')}")
+        tell(f"{error}{last_lines(folder / log)}")
     else:
         tell("it ended before it was up")
 

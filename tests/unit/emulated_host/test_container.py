@@ -158,7 +158,8 @@ def run(container: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch, *a
     left = list(acts)
 
     def spawn(_self: object, console: int) -> subprocess.Popen[bytes]:
-        argv = ["sh", "-c", f"echo booting; {left.pop(0)}"]
+        # Who runs tests in the background may have signals ignored.
+        argv = ["env", "--default-signal=HUP,INT", "sh", "-c", f"echo booting; {left.pop(0)}"]
         return subprocess.Popen(argv, stdout=console, stderr=console)
 
     monkeypatch.setattr(container.Supervisor, "_spawn", spawn)
