@@ -48,6 +48,14 @@ if act == "crash":
     sys.exit(7)
 if act == "deaf":
     time.sleep(60)
+if "panic" in act:
+    with (here / "console.log").open("a") as console:
+        console.write("" if "boot" in act else "[    9.1] systemd[1]: Detected architecture.\\n")
+        console.write("[    9.2] ---[ end Kern")
+        console.flush()
+        time.sleep(1.5)
+        console.write("el panic - not syncing: Fatal exception in interrupt ]---\\n")
+    time.sleep(60)
 if act != "serve":
     shut(act)
 while b"quit" not in channel.recv(4096):
@@ -97,6 +105,21 @@ def test_a_guest_that_resets_all_the_time_is_given_up(folder: Path) -> None:
     acts(folder, *["guest-reset"] * 20)
     assert "it does not boot" in call("run", folder).stdout
     assert len(runs(folder)) == 7
+
+
+def test_a_kernel_that_panics_before_userspace_boots_again(folder: Path) -> None:
+    acts(folder, "boot-panic", "guest-reset", "boot-panic", "guest-shutdown")
+    call("run", folder)
+    # A panic of an earlier boot is in the same file, and does not count again.
+    assert runs(folder) == ["boot-panic", "guest-reset", "boot-panic", "guest-shutdown"]
+    assert "(kernel-panic-in-boot)" in (folder / "supervisor.log").read_text()
+
+
+@pytest.mark.parametrize("panics", [["boot-panic", "boot-panic"], ["panic"]])
+def test_a_kernel_that_panics_again_or_later_is_given_up(folder: Path, panics: list[str]) -> None:
+    acts(folder, *panics, "serve")
+    assert "the kernel of the emulated host panicked" in call("run", folder).stdout
+    assert runs(folder) == panics
 
 
 @pytest.mark.parametrize(
@@ -357,7 +380,7 @@ def test_the_processor_fits_the_iommu(
 ) -> None:
     argv = supervisor.qemu_argv(described(supervisor, folder, iommu=iommu), folder, 9)
     assert after(argv, "intel-iommu", "amd-iommu") == devices
-    assert argv[argv.index("-cpu") + 1] == f"max,vendor={vendor},erms=off,fsrm=off"
+    assert argv[argv.index("-cpu") + 1] == f"max,vendor={vendor},erms=off,fsrm=off,la57=off"
 
 
 def test_the_description_goes_in_as_a_credential(folder: Path, supervisor: ModuleType) -> None:
