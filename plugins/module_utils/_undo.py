@@ -79,6 +79,15 @@ class UndoRecord:
         """Return what is recorded of one thing by one module."""
         return self.modules.get(module, {}).get(thing)
 
+    def standing(self) -> list[tuple[str, str]]:
+        """Return module and thing of what was set and not brought back, sorted."""
+        return sorted(
+            (module, thing)
+            for module, things in self.modules.items()
+            for thing, entry in things.items()
+            if entry.made is not None
+        )
+
     def with_entry(self, module: str, thing: str, entry: UndoEntry) -> UndoRecord:
         """Return the record with an entry in place of an older one."""
         things = {**self.modules.get(module, {}), thing: entry}

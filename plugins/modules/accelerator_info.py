@@ -291,6 +291,20 @@ configured:
     path:
       description: The file.
       type: str
+standing:
+  description: >-
+    What modules of this collection did here and have not taken back, by the records that they keep
+    on the host, sorted; V(null) where a record cannot be read, as without root.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    module:
+      description: The module, such as V(qat_sriov).
+      type: str
+    thing:
+      description: What it did it to, such as an address, a file or a boot loader.
+      type: str
 problems:
   description: What keeps accelerators from use.
   returned: success

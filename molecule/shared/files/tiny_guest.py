@@ -5,13 +5,15 @@
 """Writes the disk of a guest that is no Linux: a boot sector of a hundred bytes of machine code.
 
 Guests of the tests run in software emulation inside a machine that is itself emulated, where Linux
-would boot for minutes. This sector does the two things that tests need of a guest, and no more:
+would boot for minutes. This sector does the things that tests need of a guest, and no more:
 
 - It lets go of a PCI function that is being removed, as the ACPI code of an operating system does.
   Without that no hot removal ever completes.
 - At a key (`virsh send-key GUEST KEY_R`) it resets the first QAT function that it finds, as the
   driver in a guest does: a function-level reset, through Device Control of its PCI Express
   capability.
+
+- At the power button (`virsh shutdown GUEST`) it powers off.
 
 It has no driver and no memory management, maps no BAR and starts no DMA. Between two ticks of the
 timer the processor sleeps. For q35 with SeaBIOS and ACPI.
@@ -33,7 +35,9 @@ SIGNATURE = b"\x55\xaa"
 # semicolon. "label" in the machine code is the distance to it, in one byte, or in two after E8 and
 # E9, and "@label" is its address.
 #
-# Ports of the chipset, as QEMU and SeaBIOS set them up: 0x620 is the status of general-purpose
+# Ports of the chipset, as QEMU and SeaBIOS set them up: 0x600 has the status of fixed events, 0x602
+# which of them count, each with the power button at bit 8, and 0x604 the sleep that is asked for,
+# where 0x2000 is none with power. 0x620 is the status of general-purpose
 # events, where bit 1 is PCI hot-plug. Of PCI hot-plug itself (docs/specs/acpi_pci_hotplug.rst),
 # 0xcd0 selects a bus, 0xcc4 shows which of its slots are to be emptied, and 0xcc8 empties one.
 LISTING = """
@@ -43,9 +47,19 @@ start       | 31 C0             | xor ax, ax           ; a stack
             | 8E D8             | mov ds, ax           ; the timer calls "tick" from now on:
             | C7 06 20 00 @tick | mov word [0x20], tick; ...
             | A3 22 00          | mov [0x22], ax       ; ...
+            | BA 02 06          | mov dx, 0x602        ; the power button counts
+            | B8 00 01          | mov ax, 0x100        ; ...
+            | EF                | out dx, ax           ; ...
 wait        | FB                | sti                  ; let the timer and the keyboard in
             | F4                | hlt                  ; sleep until one of them comes
-            | B4 01             | mov ah, 1            ; is there a key?
+            | BA 00 06          | mov dx, 0x600        ; the power button?
+            | ED                | in ax, dx            ; ...
+            | F6 C4 01          | test ah, 1           ; ...
+            | 74 keyboard       | jz keyboard          ; no
+            | B8 00 20          | mov ax, 0x2000       ; power off
+            | BA 04 06          | mov dx, 0x604        ; ...
+            | EF                | out dx, ax           ; ...
+keyboard    | B4 01             | mov ah, 1            ; is there a key?
             | CD 16             | int 0x16             ; the BIOS knows
             | 74 event          | jz event             ; no
             | B4 00             | mov ah, 0            ; take it, whichever it is

@@ -22,6 +22,7 @@ from .limits import limit_problems, read_limits
 from .lockdown import lockdown_problems
 from .platform import read_cpu, read_kernel, read_services
 from .problems import firmware_hints, host_problems
+from .standing import read_standing
 
 if t.TYPE_CHECKING:
     from .._host import Host
@@ -56,6 +57,7 @@ def gather(host: Host) -> dict[str, t.Any]:
         "limits": asdict(limits),
         "configured": [_rule_result(rule) for rule in rules],
         "bindings": [binding_result(rule) for rule in bindings],
+        "standing": read_standing(host),
         "problems": [problem.as_result() for problem in problems],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import re
 import typing as t
 from pathlib import Path
@@ -18,6 +19,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import CHECKS
 from ansible_collections.hwaccel.virt.plugins.module_utils._facts.health import Health
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import SriovRule
+from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
 from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules import (
     RULES,
     Rule,
@@ -85,6 +87,8 @@ def test_what_is_returned_is_what_is_documented(
     machine.write(rule.path, rule.render())
     binding = Rule(PciAddress.parse(PF), C62X.pf_id, "vfio-pci")
     machine.write(RULES, render_rules([binding], early=False) or b"")
+    undo = {"qat_sriov": {PF: {"found": {}, "set": {}}}}
+    machine.write(UNDO_PATH, json.dumps({"version": 1, "modules": undo}))
     result = run_module(name, {"num_vfs": 0} if name == "qat_sriov" else {})
     returned = documented(name)
     common = {"changed", "diff", "invocation", "warnings"}

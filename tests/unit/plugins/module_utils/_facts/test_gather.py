@@ -39,8 +39,9 @@ def test_an_empty_machine(machine: Machine) -> None:
         "limits",
         "problems",
         "services",
+        "standing",
     ]
-    assert found["devices"] == found["configured"] == found["bindings"] == []
+    assert found["devices"] == found["configured"] == found["bindings"] == found["standing"] == []
     assert found["iommu"] == {
         "active": False,
         "vendor": None,
