@@ -50,8 +50,9 @@ test: ## every test there is, fast ones first
 lint: setup ## ruff, mypy, yamllint, ansible-lint, antsibull: format, types, YAML, documentation
 	@$(RUN) scripts/lint
 
-format: setup ## let ruff format the Python files
+format: setup ## let ruff format the Python files, and write the code's messages into the guide to them
 	@$(RUN) ruff format .
+	@$(RUN) env PYTHONPATH=.build/collections python tools/troubleshooting.py
 
 unit: setup ## unit tests, without a machine
 	@$(RUN) scripts/unit
