@@ -20,7 +20,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry built sanity docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,7 @@ test: ## every test there is, fast ones first
 	@scripts/beside lint sanity
 	@$(STEP) unit make unit
 	@$(STEP) registry make registry
+	@$(STEP) built make built
 	@$(STEP) molecule make molecule
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, antsibull: format, types, YAML, documentation
@@ -59,6 +60,9 @@ unit: setup ## unit tests, without a machine
 
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry
+
+built: setup ## build the collection, install it from the archive, check playbooks and examples there
+	@$(RUN) python tools/built.py
 
 sanity: setup ## ansible-test sanity on an export of the tracked files
 	@$(RUN) python tools/sanity.py
