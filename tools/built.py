@@ -146,7 +146,9 @@ def main() -> int:
     run(*playbook, "--syntax-check", *examples, *(f"hwaccel.virt.{name}" for name in playbooks))
     print(f"syntax of {len(examples)} examples and of the playbooks {', '.join(playbooks)}: right")
     for name, variables in RUNS.items():
-        given = json.dumps({**variables, "ansible_become": False})
+        # Not the one that is found: a version manager's shim may stand on PATH and not run.
+        host = {"ansible_become": False, "ansible_python_interpreter": sys.executable}
+        given = json.dumps({**variables, **host})
         said = run(
             *(*playbook, "--connection", "local", "--check", "--diff", "--extra-vars", given),
             f"hwaccel.virt.{name}",
