@@ -94,11 +94,11 @@ def test_yaml(check: Check, text: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("ansible-playbook -i a hwaccel.virt.host --check --diff -e target=b --tags web", ""),
+        ("ansible-playbook -i a hwaccel.virt.host --check --diff -e target=b --tags web,web", ""),
         ("ansible-playbook hwaccel.virt.hosts", "no hwaccel.virt.hosts"),
         ("ansible-playbook other.yml", "no playbook other.yml"),
         ("ansible-playbook hwaccel.virt.host --chek", "unrecognized arguments: --chek"),
-        ("ansible-playbook hwaccel.virt.host --tags bev", "has no tag bev"),
+        ("ansible-playbook hwaccel.virt.host --tags web,bev", "has no tag bev"),
         ("ansible-playbook hwaccel.virt.host -e targt=b", "nothing takes a variable targt"),
         ('ansible-playbook hwaccel.virt.host -e \'{"web_port": "x"}\'', "web_port"),
         ("ansible all -m hwaccel.virt.qat_sriov -a state=absent", ""),
