@@ -429,7 +429,7 @@ class Checker:
             return
         known = set(re.findall(r"\w+", " ".join(re.findall(r"tags: \[(.*?)\]", text))))
         # The parser has "all" where none is given.
-        strange = set(",".join(tags).split(",")) - known - {"all"}
+        strange = {tag for part in tags for tag in part.split(",")} - known - {"all"}
         self._tell(where, [f"playbook {name} has no tag {tag}" for tag in sorted(strange)])
 
     def _text(self, where: str, text: str) -> None:

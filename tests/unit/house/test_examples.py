@@ -95,6 +95,7 @@ def test_yaml(check: Check, text: str, fault: str) -> None:
     ("text", "fault"),
     [
         ("ansible-playbook -i a hwaccel.virt.host --check --diff -e target=b --tags web,web", ""),
+        ("ansible-playbook hwaccel.virt.host", ""),
         ("ansible-playbook hwaccel.virt.hosts", "no hwaccel.virt.hosts"),
         ("ansible-playbook other.yml", "no playbook other.yml"),
         ("ansible-playbook hwaccel.virt.host --chek", "unrecognized arguments: --chek"),
