@@ -87,7 +87,7 @@ def test_what_is_returned_is_what_is_documented(
     machine.write(rule.path, rule.render())
     binding = Rule(PciAddress.parse(PF), C62X.pf_id, "vfio-pci")
     machine.write(RULES, render_rules([binding], early=False) or b"")
-    undo = {"qat_sriov": {PF: {"found": {}, "set": {}}}}
+    undo: dict[str, object] = {"qat_sriov": {PF: {"found": {}, "set": {}}}}
     machine.write(UNDO_PATH, json.dumps({"version": 1, "modules": undo}))
     result = run_module(name, {"num_vfs": 0} if name == "qat_sriov" else {})
     returned = documented(name)
