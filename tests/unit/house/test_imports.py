@@ -33,6 +33,7 @@ HEIGHTS = {
     "_pci": 1,
     "_shell": 1,
     "_iommu": 2,
+    "_awx": 3,
     "_libvirt": 3,
     "_boot": 3,
     "_facts": 3,

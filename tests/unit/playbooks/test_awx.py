@@ -1,0 +1,413 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook awx against a server that plays AWX's API, by what awx.awx asks of it.
+
+The server takes what AWX takes: known fields alone, references that exist, and surveys by the rules
+of AWX's own check. That AWX makes of it what it is documented to make is not shown here.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import subprocess
+import threading
+import typing as t
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[3]
+TOKEN = "c2VjcmV0LW9mLXRoZS10b2tlbg"  # noqa: S105 (none in truth)
+Object = dict[str, t.Any]
+
+ASKED_AT_LAUNCH = frozenset(
+    f"ask_{each}_on_launch"
+    for each in (
+        "credential",
+        "job_type",
+        "diff_mode",
+        "limit",
+        "tags",
+        "skip_tags",
+        "verbosity",
+        "variables",
+    )
+)
+# The fields that may be sent, and those of them that refer to something.
+FIELDS: dict[str, frozenset[str]] = {
+    "projects": frozenset({"name", "description", "organization"})
+    | {"scm_type", "scm_url", "scm_branch"},
+    "inventories": frozenset({"name", "description", "organization", "kind", "host_filter"}),
+    "groups": frozenset({"name", "description", "inventory"}),
+    "job_templates": frozenset({"name", "description", "organization", "project", "inventory"})
+    | {"playbook", "job_type", "survey_enabled"}
+    | ASKED_AT_LAUNCH,
+}
+REFERENCES = {"organization": "organizations", "project": "projects", "inventory": "inventories"}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "text": str,
+    "textarea": str,
+    "password": str,
+    "multiplechoice": str,
+    "multiselect": str,
+    "integer": int,
+    "float": (int, float),
+}
+
+
+def question_faults(number: int, question: Object) -> Iterator[str]:
+    """Yield what AWX refuses of a question, and what its pages stumble over."""
+    for name, kind in (
+        ("type", str),
+        ("question_name", str),
+        ("variable", str),
+        ("required", bool),
+    ):
+        if not isinstance(question.get(name), kind):
+            yield f"question {number}: {name} is {question.get(name)!r}"
+            return
+    if question["type"] not in TYPES:
+        yield f"question {number}: no type {question['type']}"
+        return
+    if not re.fullmatch(r"[a-z_]+", question["variable"]):
+        yield f"question {number}: variable {question['variable']!r}"
+    default = question.get("default", "")
+    if default != "" and not isinstance(default, TYPES[question["type"]]):
+        yield f"question {number}: default {default!r}"
+    for name in ("min", "max"):
+        if name in question and not isinstance(question[name], int):
+            yield f"question {number}: {name} is {question[name]!r}"
+    yield from choice_faults(number, question)
+    if str(default).startswith("$encrypted$"):
+        yield f"question {number}: the default is a reserved word"
+
+
+def choice_faults(number: int, question: Object) -> Iterator[str]:
+    """Yield what AWX refuses of the choices of a question."""
+    if question["type"] not in {"multiplechoice", "multiselect"}:
+        return
+    choices, default = question.get("choices"), str(question.get("default", ""))
+    if not isinstance(choices, list) or not choices or not all(choices):
+        yield f"question {number}: choices are {choices!r}"
+    elif set(default.splitlines()) - set(choices):
+        yield f"question {number}: default {default!r} is no choice"
+    if question["type"] == "multiplechoice" and "\n" in default:
+        yield f"question {number}: several defaults"
+
+
+def survey_faults(survey: object) -> list[str]:
+    """Return what AWX refuses of a survey."""
+    if not isinstance(survey, dict):
+        return ["no mapping"]
+    faults = [each for each in ("name", "description") if not isinstance(survey.get(each), str)]
+    spec = survey.get("spec")
+    if not isinstance(spec, list) or not spec:
+        return [*faults, "no questions"]
+    variables = [question.get("variable") for question in spec]
+    faults += [f"{each} twice" for each in set(variables) if variables.count(each) > 1]
+    for number, question in enumerate(spec):
+        faults += question_faults(number, question)
+    return faults
+
+
+@dataclass
+class Awx:
+    """What an AWX has, and what was changed in it."""
+
+    has: dict[str, list[Object]] = field(default_factory=dict)
+    surveys: dict[int, Object] = field(default_factory=dict)
+    changes: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Have what every AWX has."""
+        self.has = {name: [] for name in (*FIELDS, "organizations")}
+        self.has["organizations"].append({"id": 1, "name": "Default", "url": "/", "type": "x"})
+
+    def answer(self, method: str, path: str, query: dict[str, str], data: Object) -> Object | None:
+        """Return what AWX answers, None for what is not there."""
+        parts = path.strip("/").split("/")[2:]
+        if parts[0] == "project_updates":
+            return {"status": "successful", "id": 1}
+        if parts[-1] == "survey_spec":
+            return self._survey(method, int(parts[1]), data)
+        if parts[0] not in self.has:
+            return None
+        if method != "GET":
+            self.changes.append((method, parts[0]))
+            self._check(parts[0], data)
+        if method == "POST":
+            return self._make(parts[0], data)
+        found = [each for each in self.has[parts[0]] if matches(each, query)]
+        if len(parts) > 1:
+            item = next(each for each in self.has[parts[0]] if str(each["id"]) == parts[1])
+            item.update(data)
+            return item
+        return {"count": len(found), "next": None, "results": found}
+
+    def _survey(self, method: str, number: int, data: Object) -> Object:
+        if method == "POST":
+            self.changes.append((method, "survey_spec"))
+            self.faults += survey_faults(data)
+            self.surveys[number] = data
+        return self.surveys.get(number, {})
+
+    def _check(self, kind: str, data: Object) -> None:
+        self.faults += [f"{kind}: no field {each}" for each in set(data) - FIELDS[kind]]
+        for name, of in REFERENCES.items():
+            if name in data and data[name] not in [each["id"] for each in self.has[of]]:
+                self.faults.append(f"{kind}: {name} {data[name]!r} is not there")
+
+    def _make(self, kind: str, data: Object) -> Object:
+        number = 10 + sum(map(len, self.has.values()))
+        url = f"/api/v2/{kind}/{number}/"
+        made = {**data, "id": number, "url": url, "type": kind[:-1], "scm_revision": ""}
+        made["related"] = {"survey_spec": f"{url}survey_spec/"}
+        made["summary_fields"] = {"current_update": {"id": 1}} if kind == "projects" else {}
+        self.has[kind].append(made)
+        return made
+
+    def survey(self, playbook: str) -> Object:
+        """Return the survey of the job template of a playbook."""
+        named = {each["name"]: each["id"] for each in self.has["job_templates"]}
+        return self.surveys[named[f"hwaccel.virt {playbook}"]]
+
+
+def matches(item: Object, query: dict[str, str]) -> bool:
+    """Tell whether AWX's filters take an object."""
+    either = {name[4:]: value for name, value in query.items() if name.startswith("or__")}
+    every = {name: value for name, value in query.items() if not name.startswith("or__")}
+    return all(str(item.get(name)) == value for name, value in every.items()) and (
+        not either or any(str(item.get(name)) == value for name, value in either.items())
+    )
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Hands requests with the right token to AWX."""
+
+    awx: t.ClassVar[Awx]
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        url = urllib.parse.urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer: Object | None = None
+        status = 401
+        if self.headers.get("Authorization") == f"Bearer {TOKEN}":
+            query = dict(urllib.parse.parse_qsl(url.query))
+            answer = self.awx.answer(self.command, url.path, query, json.loads(body or b"{}"))
+            status = 404 if answer is None else 200
+            if self.command == "POST" and "survey_spec" not in url.path:
+                status = 201
+        text = json.dumps(answer or {}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_POST = do_PATCH = do_GET  # noqa: N815 (names of the standard library)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the library's name)
+        """Say nothing."""
+
+
+def playbook(folder: Path, *arguments: str, **environment: str) -> str:
+    """Run the playbook in a folder without settings, and return what it says."""
+    return subprocess.run(
+        ["ansible-playbook", "hwaccel.virt.awx", *arguments],
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder), "ANSIBLE_NOCOLOR": "1", **environment},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    ).stdout
+
+
+class Runs(t.NamedTuple):
+    """An AWX after the runs, what was said, and how much had been changed after each."""
+
+    awx: Awx
+    said: list[str]
+    changed: list[int]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Return a check run of an empty AWX, a run, and a second one."""
+    folder = tmp_path_factory.mktemp("controller")
+    awx = Awx()
+    handler = type("AwxHandler", (Handler,), {"awx": awx})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = {
+            "CONTROLLER_HOST": f"http://127.0.0.1:{server.server_port}",
+            "CONTROLLER_OAUTH_TOKEN": TOKEN,
+            "no_proxy": "127.0.0.1",
+        }
+        result = Runs(awx, [], [])
+        for arguments in (["--check"], ["-vvv"], []):
+            result.said.append(playbook(folder, *arguments, **there))
+            result.changed.append(len(awx.changes))
+        server.shutdown()
+    return result
+
+
+def specs(role: str) -> Object:
+    path = ROOT / "roles" / role / "meta" / "argument_specs.yml"
+    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return t.cast("Object", loaded["argument_specs"]["main"]["options"])
+
+
+def roles_of(name: str) -> list[str]:
+    text = (ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8")
+    named = re.findall(r"hwaccel\.virt\.(\w+)", text)
+    return sorted({each for each in named if (ROOT / "roles" / each).is_dir()})
+
+
+VARIABLES = yaml.safe_load((ROOT / "playbooks/vars/awx.yml").read_text(encoding="utf-8"))
+TEMPLATES: list[Object] = VARIABLES["awx_templates"]
+NAMES = [template["playbook"] for template in TEMPLATES]
+
+
+def test_check_run_changes_nothing_and_says_what_it_leaves(runs: Runs) -> None:
+    assert "failed=0" in runs.said[0], runs.said[0]
+    assert runs.changed[0] == 0
+    assert "AWX: would change" in runs.said[0]
+    assert "Deferred until the run: groups and job templates" in runs.said[0]
+
+
+def test_everything_is_made(runs: Runs) -> None:
+    assert "failed=0" in runs.said[1], runs.said[1]
+    assert runs.awx.faults == []
+    assert [each["name"] for each in runs.awx.has["groups"]] == [
+        "accelerator_hosts",
+        "accelerator_guests",
+        "vgpu_guests",
+    ]
+    (project,) = runs.awx.has["projects"]
+    (inventory,) = runs.awx.has["inventories"]
+    assert project["scm_url"] == "https://github.com/hwaccel/virt"
+    for template in runs.awx.has["job_templates"]:
+        assert (template["project"], template["inventory"]) == (project["id"], inventory["id"])
+        assert (ROOT / template["playbook"]).is_file()
+        assert template["survey_enabled"] is True
+        assert all(template[each] is True for each in ASKED_AT_LAUNCH)
+    assert "AWX: changed" in runs.said[1]
+
+
+def test_second_run_changes_nothing(runs: Runs) -> None:
+    assert "changed=0" in runs.said[2], runs.said[2]
+    assert "as it should be, nothing changed" in runs.said[2]
+    assert runs.changed[2] == runs.changed[1] == 2 + 3 + 2 * len(NAMES)
+
+
+def test_token_is_not_shown(runs: Runs) -> None:
+    assert TOKEN not in "".join(runs.said)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_survey_has_the_options_of_the_roles(runs: Runs, name: str) -> None:
+    survey = runs.awx.survey(name)
+    options = {each: option for role in roles_of(name) for each, option in specs(role).items()}
+    assert options
+    asked = {each["variable"] for each in survey["spec"]} - {"target", "batch", "guests"}
+    told = set(survey["description"].partition("As extra variables: ")[2].rstrip(".").split(", "))
+    assert asked <= set(options)
+    assert asked | told - {""} == set(options)
+    assert not [each for each in survey["spec"] if "default" in each or each["required"]]
+    assert not re.search(r"\b[BCEILMOPRUV]+\(", json.dumps(survey["spec"]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_what_the_roles_take(runs: Runs, name: str) -> None:
+    """What AWX hands over passes the check of the role, and is of the option's type already."""
+    options = {each: option for role in roles_of(name) for each, option in specs(role).items()}
+    for question in runs.awx.survey(name)["spec"]:
+        variable = question["variable"]
+        if variable not in options:
+            continue
+        answers: list[t.Any] = {
+            "text": ["text"],
+            "integer": [100],
+            "multiselect": [question.get("choices")],
+            "multiplechoice": question.get("choices", []),
+        }[question["type"]]
+        for answer in answers:
+            checked = ArgumentSpecValidator({variable: options[variable]}).validate(
+                {variable: answer}
+            )
+            assert checked.error_messages == []
+            if options[variable]["type"] != "bool":
+                assert checked.validated_parameters[variable] == answer
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=NAMES)
+def test_groups_are_the_defaults_of_the_playbook(template: Object) -> None:
+    text = (ROOT / "playbooks" / f"{template['playbook']}.yml").read_text(encoding="utf-8")
+    found = dict(re.findall(r"\b(target|guests|batch) \| default\('([^']+)'\)", text))
+    named = {each: template[each] for each in ("target", "guests") if each in template}
+    assert found == {**named, "batch": VARIABLES["awx_playbook_options"]["batch"]["default"]}
+    assert set(named.values()) <= set(VARIABLES["awx_groups"])
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=NAMES)
+def test_texts_of_bools_are_read_as_bools(template: Object) -> None:
+    """AWX hands true and false over as texts, of which both count as true to Jinja."""
+    for role in roles_of(template["playbook"]):
+        bools = {each for each, option in specs(role).items() if option["type"] == "bool"}
+        bools -= set(template.get("leave_out", []))
+        folders = [*(ROOT / "roles" / role).glob("[tv]*"), ROOT / "playbooks/templates"]
+        for path in (each for folder in folders for each in folder.rglob("*") if each.is_file()):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                for name in bools & set(re.findall(r"\w+", re.sub(r"'[^']*'", "", line))):
+                    passed_on = (
+                        rf'^ +\w+: "{{{{ .*\b{name}\b( \| default\(omit\)| \| bool)?\)* }}}}"$'
+                    )
+                    prose = rf"{name}(=true| to (true|false))"
+                    tested = rf"\b{name} \| (bool\b|default\(none\) is none)"
+                    right = (passed_on, prose, tested)
+                    assert any(re.search(each, line) for each in right), f"{path}: {line}"
+
+
+def test_without_the_modules_the_remedy_is_told(tmp_path: Path) -> None:
+    # An extra variable wins over what the task registers.
+    said = playbook(tmp_path, "-e", '{"awx_modules": {"rc": 1}}')
+    assert "ansible-galaxy collection install awx.awx" in said
+    assert "Set up project" not in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "number"},
+        {"required": "false"},
+        {"variable": "a b"},
+        {"default": 1},
+        {"default": "c"},
+        {"default": "a\nb"},
+        {"choices": []},
+        {"max": None},
+    ],
+)
+def test_wrong_surveys_are_found(change: Object) -> None:
+    right = {"question_name": "a", "variable": "a", "required": False, "type": "multiplechoice"}
+    right["choices"] = ["a", "b"]
+    assert survey_faults({"name": "", "description": "", "spec": [right]}) == []
+    assert survey_faults({"name": "", "description": "", "spec": [{**right, **change}]})
+    assert survey_faults({"name": "", "description": "", "spec": [right, right]}) == ["a twice"]
+    assert survey_faults({"name": "", "spec": []}) == ["description", "no questions"]
