@@ -24,6 +24,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.hwaccel.virt.plugins.filter.awx_survey import awx_survey
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,10 +182,9 @@ class Awx:
         self.has[kind].append(made)
         return made
 
-    def survey(self, playbook: str) -> Object:
-        """Return the survey of the job template of a playbook."""
-        named = {each["name"]: each["id"] for each in self.has["job_templates"]}
-        return self.surveys[named[f"hwaccel.virt {playbook}"]]
+    def named_surveys(self) -> dict[str, Object]:
+        """Return the surveys by the names of their job templates."""
+        return {each["name"]: self.surveys[each["id"]] for each in self.has["job_templates"]}
 
 
 def matches(item: Object, query: dict[str, str]) -> bool:
@@ -238,35 +240,6 @@ def playbook(folder: Path, *arguments: str, **environment: str) -> str:
     ).stdout
 
 
-class Runs(t.NamedTuple):
-    """An AWX after the runs, what was said, and how much had been changed after each."""
-
-    awx: Awx
-    said: list[str]
-    changed: list[int]
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Return a check run of an empty AWX, a run, and a second one."""
-    folder = tmp_path_factory.mktemp("controller")
-    awx = Awx()
-    handler = type("AwxHandler", (Handler,), {"awx": awx})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        there = {
-            "CONTROLLER_HOST": f"http://127.0.0.1:{server.server_port}",
-            "CONTROLLER_OAUTH_TOKEN": TOKEN,
-            "no_proxy": "127.0.0.1",
-        }
-        result = Runs(awx, [], [])
-        for arguments in (["--check"], ["-vvv"], []):
-            result.said.append(playbook(folder, *arguments, **there))
-            result.changed.append(len(awx.changes))
-        server.shutdown()
-    return result
-
-
 def specs(role: str) -> Object:
     path = ROOT / "roles" / role / "meta" / "argument_specs.yml"
     loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -279,65 +252,117 @@ def roles_of(name: str) -> list[str]:
     return sorted({each for each in named if (ROOT / "roles" / each).is_dir()})
 
 
-VARIABLES = yaml.safe_load((ROOT / "playbooks/vars/awx.yml").read_text(encoding="utf-8"))
-TEMPLATES: list[Object] = VARIABLES["awx_templates"]
+def evaluated(variable: str, playbooks: Path, **more: object) -> t.Any:
+    """Return a variable of the playbook as Ansible makes it, by what lies in a folder."""
+    loader = DataLoader()
+    variables = loader.load_from_file(
+        str(ROOT / "playbooks/vars/awx.yml"), trusted_as_template=True
+    )
+    values = {**variables, "playbook_dir": str(playbooks), **more}
+    templar = Templar(loader=loader, variables=values)
+    return templar.template(trust_as_template(f"{{{{ {variable} }}}}"))
+
+
+def survey_of(template: Object, playbooks: Path = ROOT / "playbooks") -> Object:
+    """Return the survey of a job template as the playbook is to make it."""
+    options = evaluated("awx_survey_options", playbooks, awx_template=template)
+    return awx_survey(
+        options,
+        template["playbook"],
+        template["title"] + ".",
+        defaults=False,
+        leave_out=template.get("leave_out", []),
+    )
+
+
+VARIABLES = DataLoader().load_from_file(str(ROOT / "playbooks/vars/awx.yml"))
+TEMPLATES: list[Object] = evaluated("awx_templates", ROOT / "playbooks")
 NAMES = [template["playbook"] for template in TEMPLATES]
 
 
-def test_check_run_changes_nothing_and_says_what_it_leaves(runs: Runs) -> None:
-    assert "failed=0" in runs.said[0], runs.said[0]
-    assert runs.changed[0] == 0
-    assert "AWX: would change" in runs.said[0]
-    assert "Deferred until the run: groups and job templates" in runs.said[0]
+def test_playbook(tmp_path: Path) -> None:
+    """A check run of an empty AWX, a run, and a second one, of which each costs seconds."""
+    awx, changed = Awx(), []
+    handler = type("AwxHandler", (Handler,), {"awx": awx})
+    # Every further job template and group would come by the same code, from the same texts.
+    few = {
+        "awx_templates": TEMPLATES[-1:],
+        "awx_groups": {"vgpu_guests": "Guests with NVIDIA GPUs"},
+    }
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = {
+            "CONTROLLER_HOST": f"http://127.0.0.1:{server.server_port}",
+            "CONTROLLER_OAUTH_TOKEN": TOKEN,
+            "no_proxy": "127.0.0.1",
+        }
+        said = []
+        for arguments in (["--check"], ["-vvv"], ["-e", json.dumps(few)]):
+            said.append(playbook(tmp_path, *arguments, **there))
+            changed.append(len(awx.changes))
+        server.shutdown()
+    check, run, again = said
+    assert "failed=0" in check, check
+    assert changed[0] == 0
+    assert "AWX: would change" in check
+    assert "Deferred until the run: groups and job templates" in check
+    assert "failed=0" in run, run
+    assert "AWX: changed" in run
+    assert awx.faults == []
+    everything_is_there(awx)
+    assert "changed=0" in again, again
+    assert "as it should be, nothing changed" in again
+    assert changed[2] == changed[1] == 2 + len(VARIABLES["awx_groups"]) + 2 * len(NAMES)
+    assert TOKEN not in "".join(said)
 
 
-def test_everything_is_made(runs: Runs) -> None:
-    assert "failed=0" in runs.said[1], runs.said[1]
-    assert runs.awx.faults == []
-    assert [each["name"] for each in runs.awx.has["groups"]] == [
-        "accelerator_hosts",
-        "accelerator_guests",
-        "vgpu_guests",
-    ]
-    (project,) = runs.awx.has["projects"]
-    (inventory,) = runs.awx.has["inventories"]
+def everything_is_there(awx: Awx) -> None:
+    """Check what AWX was given: surveys as the argument_specs of the roles want them."""
+    (project,) = awx.has["projects"]
+    (inventory,) = awx.has["inventories"]
     assert project["scm_url"] == "https://github.com/hwaccel/virt"
-    for template in runs.awx.has["job_templates"]:
+    assert {each["name"]: each["description"] for each in awx.has["groups"]} == VARIABLES[
+        "awx_groups"
+    ]
+    for template in awx.has["job_templates"]:
         assert (template["project"], template["inventory"]) == (project["id"], inventory["id"])
         assert (ROOT / template["playbook"]).is_file()
         assert template["survey_enabled"] is True
         assert all(template[each] is True for each in ASKED_AT_LAUNCH)
-    assert "AWX: changed" in runs.said[1]
+    assert awx.named_surveys() == {
+        f"hwaccel.virt {template['playbook']}": survey_of(template) for template in TEMPLATES
+    }
 
 
-def test_second_run_changes_nothing(runs: Runs) -> None:
-    assert "changed=0" in runs.said[2], runs.said[2]
-    assert "as it should be, nothing changed" in runs.said[2]
-    assert runs.changed[2] == runs.changed[1] == 2 + 3 + 2 * len(NAMES)
+def test_every_playbook_has_a_job_template() -> None:
+    there = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert set(NAMES) == there - {"awx", "demo"}
+    named = [template["playbook"] for template in VARIABLES["awx_playbooks"]]
+    assert len(named) == len(set(named))
 
 
-def test_token_is_not_shown(runs: Runs) -> None:
-    assert TOKEN not in "".join(runs.said)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_survey_has_the_options_of_the_roles(runs: Runs, name: str) -> None:
-    survey = runs.awx.survey(name)
-    options = {each: option for role in roles_of(name) for each, option in specs(role).items()}
-    assert options
-    asked = {each["variable"] for each in survey["spec"]} - {"target", "batch", "guests"}
+@pytest.mark.parametrize("template", TEMPLATES, ids=NAMES)
+def test_survey_has_the_options_of_the_roles(template: Object) -> None:
+    survey, roles = survey_of(template), roles_of(template["playbook"])
+    options = {each for role in roles for each in specs(role)}
+    fixed = {each for each in options if re.search(template.get("fixed", "^$"), each)}
+    assert bool(fixed) == ("fixed" in template)
+    asked = {each["variable"] for each in survey["spec"]}
     told = set(survey["description"].partition("As extra variables: ")[2].rstrip(".").split(", "))
-    assert asked <= set(options)
-    assert asked | told - {""} == set(options)
+    assert asked | told - {""} == options - fixed | asked & set(VARIABLES["awx_variables"])
     assert not [each for each in survey["spec"] if "default" in each or each["required"]]
     assert not re.search(r"\b[BCEILMOPRUV]+\(", json.dumps(survey["spec"]))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_answers_are_what_the_roles_take(runs: Runs, name: str) -> None:
+@pytest.mark.parametrize("template", TEMPLATES, ids=NAMES)
+def test_answers_are_what_the_roles_take(template: Object) -> None:
     """What AWX hands over passes the check of the role, and is of the option's type already."""
-    options = {each: option for role in roles_of(name) for each, option in specs(role).items()}
-    for question in runs.awx.survey(name)["spec"]:
+    options = {
+        each: option
+        for role in roles_of(template["playbook"])
+        for each, option in specs(role).items()
+    }
+    for question in survey_of(template)["spec"]:
         variable = question["variable"]
         if variable not in options:
             continue
@@ -357,36 +382,79 @@ def test_answers_are_what_the_roles_take(runs: Runs, name: str) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=NAMES)
-def test_groups_are_the_defaults_of_the_playbook(template: Object) -> None:
+def test_defaults_are_those_of_the_playbook(template: Object) -> None:
     text = (ROOT / "playbooks" / f"{template['playbook']}.yml").read_text(encoding="utf-8")
-    found = dict(re.findall(r"\b(target|guests|batch) \| default\('([^']+)'\)", text))
-    named = {each: template[each] for each in ("target", "guests") if each in template}
-    assert found == {**named, "batch": VARIABLES["awx_playbook_options"]["batch"]["default"]}
-    assert set(named.values()) <= set(VARIABLES["awx_groups"])
+    options = evaluated("awx_playbook_options", ROOT / "playbooks", awx_template=template)
+    steered = re.findall(r"^  (?:hosts|serial|max_fail_percentage): (.*)$", text, re.MULTILINE)
+    named = {each for line in steered for each in re.findall(r"(\w+) \| default", line)}
+    assert named - set(options) == set()
+    assert {"target", "batch"} <= set(options)
+    for name, option in options.items():
+        wanted = re.escape(str(option["default"] or ""))
+        assert re.search(rf"\b{name} \| default\('?{wanted}['\)]", text), name
+    groups = {options[each]["default"] for each in ("target", "guests") if each in options}
+    assert groups <= set(VARIABLES["awx_groups"])
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=NAMES)
-def test_texts_of_bools_are_read_as_bools(template: Object) -> None:
+def test_variables_of_a_playbook_and_what_it_fixes(tmp_path: Path) -> None:
+    playbooks, meta = tmp_path / "playbooks", tmp_path / "roles/web/meta"
+    playbooks.mkdir()
+    meta.mkdir(parents=True)
+    (playbooks / "back.yml").write_text(
+        "- hosts: \"{{ target | default('web') }}:{{ guests | default('a' if b else '') }}\"\n"
+        "  serial: \"{{ batch | default('50%') }}\"\n"
+        '  max_fail_percentage: "{{ max_fail | default(100) }}"\n'
+        "  roles: [{role: hwaccel.virt.web, vars: {web_state: absent}}]\n"
+        "  tasks: [{hwaccel.virt.no_role: {path: \"{{ report_dir | default('') }}\"}}]\n",
+        encoding="utf-8",
+    )
+    (meta / "argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {web_state: {default: present}, web_port: {type: int}}}}",
+        encoding="utf-8",
+    )
+    template = {"playbook": "back", "title": "Back", "fixed": "_state$"}
+    options = evaluated("awx_survey_options", playbooks, awx_template=template)
+    assert {name: option.get("default") for name, option in options.items()} == {
+        "target": "web",
+        "guests": "a",
+        "batch": "50%",
+        "max_fail": 100,
+        "report_dir": None,
+        "web_port": None,
+    }
+    survey = awx_survey(options)
+    assert survey_faults(survey) == []
+    assert [each["type"] for each in survey["spec"]] == [
+        "text",
+        "text",
+        "text",
+        "integer",
+        "text",
+        "integer",
+    ]
+    assert evaluated("awx_templates", playbooks) == []
+
+
+@pytest.mark.parametrize("role", sorted(set(os.listdir(ROOT / "roles")) - {"emulated_host"}))
+def test_texts_of_bools_are_read_as_bools(role: str) -> None:
     """AWX hands true and false over as texts, of which both count as true to Jinja."""
-    for role in roles_of(template["playbook"]):
-        bools = {each for each, option in specs(role).items() if option["type"] == "bool"}
+    bools = {each for each, option in specs(role).items() if option["type"] == "bool"}
+    for template in TEMPLATES:
         bools -= set(template.get("leave_out", []))
-        folders = [*(ROOT / "roles" / role).glob("[tv]*"), ROOT / "playbooks/templates"]
-        for path in (each for folder in folders for each in folder.rglob("*") if each.is_file()):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                for name in bools & set(re.findall(r"\w+", re.sub(r"'[^']*'", "", line))):
-                    passed_on = (
-                        rf'^ +\w+: "{{{{ .*\b{name}\b( \| default\(omit\)| \| bool)?\)* }}}}"$'
-                    )
-                    prose = rf"{name}(=true| to (true|false))"
-                    tested = rf"\b{name} \| (bool\b|default\(none\) is none)"
-                    right = (passed_on, prose, tested)
-                    assert any(re.search(each, line) for each in right), f"{path}: {line}"
+    folders = [*(ROOT / "roles" / role).glob("[tv]*"), ROOT / "playbooks/templates"]
+    for path in (each for folder in folders for each in folder.rglob("*") if each.is_file()):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            for name in bools & set(re.findall(r"\w+", re.sub(r"'[^']*'", "", line))):
+                passed_on = rf'^ +\w+: "{{{{ .*\b{name}\b( \| default\(omit\)| \| bool)?\)* }}}}"$'
+                prose = rf"{name}(=true| to (true|false))"
+                tested = rf"\b{name} \| (bool\b|default\(none\) is none)"
+                right = (passed_on, prose, tested)
+                assert any(re.search(each, line) for each in right), f"{path}: {line}"
 
 
 def test_without_the_modules_the_remedy_is_told(tmp_path: Path) -> None:
-    # An extra variable wins over what the task registers.
-    said = playbook(tmp_path, "-e", '{"awx_modules": {"rc": 1}}')
+    """Those of the community package lie beside Ansible, where it is told not to look."""
+    said = playbook(tmp_path, ANSIBLE_COLLECTIONS_SCAN_SYS_PATH="false")
     assert "ansible-galaxy collection install awx.awx" in said
     assert "Set up project" not in said
 

@@ -61,7 +61,7 @@ def test_introspection(context: Path, tmp_path: Path) -> None:
     for name in TOLD:
         shutil.copy(ROOT / name, place / name)
     script = context / "_build/scripts/introspect.py"
-    command = ["python3", script, "introspect", tmp_path]
+    command = ["python3", str(script), "introspect", str(tmp_path)]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
     found = t.cast("dict[str, list[str]]", yaml.safe_load(said))
     told = {kind: [line.partition("  #")[0] for line in lines] for kind, lines in found.items()}
