@@ -146,7 +146,7 @@ class Run:
         sent: the events as the worker sent them.
         artifacts: what `process` made of what came back.
         was_cut: whether the worker was killed.
-        code: how `process` ended.
+        code: how `process` ended, which is well too where the stream breaks off.
     """
 
     worker: Path
@@ -284,7 +284,7 @@ def faults(done: Run) -> list[str]:
     if events != done.sent:
         found.append("the events are not those that the worker sent")
     if done.was_cut:
-        if done.code == 0 or any(each["event"] == "playbook_on_stats" for each in events):
+        if done.read("rc") or any(each["event"] == "playbook_on_stats" for each in events):
             found.append("the run was cut off, and passes for a whole one")
         return found
     if (done.code, done.read("status"), done.read("rc")) != (0, "successful", "0"):
