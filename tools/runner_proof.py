@@ -9,7 +9,7 @@ has an empty home and no path to the checkout, and `process` gets what it sends 
 the worker is killed in that task, with everything that it started, as a container is, and the
 playbook is run again from the start.
 
-    tools/runner_proof.py --inventory FILE --playbook hwaccel.virt.host --cut-at "Make the VFs"
+    python tools/runner_proof.py --inventory FILE --playbook hwaccel.virt.host --cut-at "Make the VFs"
 """
 
 from __future__ import annotations
@@ -380,10 +380,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cut-at", default="", help="kill the worker in this task, then run again")
     parser.add_argument("--delay", type=float, default=0, help="seconds into that task")
     parser.add_argument("--unchanged", action="store_true", help="a last run changes nothing")
+    parser.add_argument("--keep", type=Path, help="a new folder for the artifacts of all runs")
     options = parser.parse_args(arguments)
     # Short: the sockets of SSH lie below it, whose paths may have 108 bytes.
     with tempfile.TemporaryDirectory(prefix="runner-") as folder:
         wrong = prove(Path(folder), options)
+        if options.keep:
+            shutil.copytree(Path(folder) / "returned/artifacts", options.keep)
     print("\n".join(wrong), file=sys.stderr)
     return 1 if wrong else 0
 
