@@ -40,11 +40,9 @@ options:
   defaults:
     description:
       - Whether the questions come with the defaults of the roles filled in. AWX hands every filled
-        in
-        answer over as an extra variable, which wins over group and host variables.
+        in answer over as an extra variable, which wins over group and host variables.
       - With V(false) the description of a question tells the default, and a question without an
-        answer
-        leaves the variable to the inventory and the role.
+        answer leaves the variable to the inventory and the role.
     type: bool
     default: true
   leave_out:
@@ -57,11 +55,10 @@ options:
 EXAMPLES = r"""
 - name: Show the survey for the licences of guests
   ansible.builtin.debug:
-    msg: "{{ specs.argument_specs.main.options | hwaccel.virt.awx_survey('Licences', defaults=false)
-    }}"
+    msg: "{{ specs.argument_specs.main.options | hwaccel.virt.awx_survey('Licences') }}"
   vars:
-    specs: "{{ lookup('ansible.builtin.file', 'roles/vgpu_license/meta/argument_specs.yml') |
-    from_yaml }}"
+    path: roles/vgpu_license/meta/argument_specs.yml
+    specs: "{{ lookup('ansible.builtin.file', path) | from_yaml }}"
 """
 
 RETURN = r"""
@@ -78,8 +75,7 @@ _value:
     spec:
       description:
         - The questions, each with C(question_name), C(question_description), C(variable), C(type)
-          and
-          C(required), and with C(choices), C(min), C(max) and C(default) where it has them.
+          and C(required), and with C(choices), C(min), C(max) and C(default) where it has them.
       type: list
       elements: dict
   sample:
@@ -87,10 +83,11 @@ _value:
     description: ""
     spec:
       - question_name: vgpu_license_wait
-        question_description: "How many seconds to wait for the licence. Default: 120."
+        question_description: How many seconds to wait for the licence.
         variable: vgpu_license_wait
         type: integer
         required: false
+        default: 120
 """
 
 import typing as t
