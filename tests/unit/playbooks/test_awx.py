@@ -345,8 +345,8 @@ def test_every_playbook_has_a_job_template() -> None:
 def test_survey_has_the_options_of_the_roles(template: Object) -> None:
     survey, roles = survey_of(template), roles_of(template["playbook"])
     options = {each for role in roles for each in specs(role)}
-    fixed = {each for each in options if re.search(template.get("fixed", "^$"), each)}
-    assert bool(fixed) == ("fixed" in template)
+    text = (ROOT / "playbooks" / f"{template['playbook']}.yml").read_text(encoding="utf-8")
+    fixed = {each for each in options if f" {each}: " in text}
     asked = {each["variable"] for each in survey["spec"]}
     told = set(survey["description"].partition("As extra variables: ")[2].rstrip(".").split(", "))
     assert asked | told - {""} == options - fixed | asked & set(VARIABLES["awx_variables"])
@@ -385,12 +385,14 @@ def test_answers_are_what_the_roles_take(template: Object) -> None:
 def test_defaults_are_those_of_the_playbook(template: Object) -> None:
     text = (ROOT / "playbooks" / f"{template['playbook']}.yml").read_text(encoding="utf-8")
     options = evaluated("awx_playbook_options", ROOT / "playbooks", awx_template=template)
-    steered = re.findall(r"^  (?:hosts|serial|max_fail_percentage): (.*)$", text, re.MULTILINE)
-    named = {each for line in steered for each in re.findall(r"(\w+) \| default", line)}
-    assert named - set(options) == set()
+    named = set(re.findall(r"(?<![.\w])(\w+) \| default\(", text))
+    own = {each for each in named if not each.startswith(f"{template['playbook']}_")}
+    roles = {each for role in roles_of(template["playbook"]) for each in specs(role)}
+    assert {each for each in own - roles if not each.startswith("ansible_")} <= set(options)
     assert {"target", "batch"} <= set(options)
     for name, option in options.items():
-        wanted = re.escape(str(option["default"] or ""))
+        default = option["default"]
+        wanted = json.dumps(default) if isinstance(default, bool) else re.escape(str(default or ""))
         assert re.search(rf"\b{name} \| default\('?{wanted}['\)]", text), name
     groups = {options[each]["default"] for each in ("target", "guests") if each in options}
     assert groups <= set(VARIABLES["awx_groups"])
@@ -404,7 +406,8 @@ def test_variables_of_a_playbook_and_what_it_fixes(tmp_path: Path) -> None:
         "- hosts: \"{{ target | default('web') }}:{{ guests | default('a' if b else '') }}\"\n"
         "  serial: \"{{ batch | default('50%') }}\"\n"
         '  max_fail_percentage: "{{ max_fail | default(100) }}"\n'
-        "  roles: [{role: hwaccel.virt.web, vars: {web_state: absent}}]\n"
+        "  vars:\n    web_state: absent\n"
+        "  roles: [hwaccel.virt.web]\n"
         "  tasks: [{hwaccel.virt.no_role: {path: \"{{ report_dir | default('') }}\"}}]\n",
         encoding="utf-8",
     )
@@ -412,7 +415,7 @@ def test_variables_of_a_playbook_and_what_it_fixes(tmp_path: Path) -> None:
         "argument_specs: {main: {options: {web_state: {default: present}, web_port: {type: int}}}}",
         encoding="utf-8",
     )
-    template = {"playbook": "back", "title": "Back", "fixed": "_state$"}
+    template = {"playbook": "back", "title": "Back"}
     options = evaluated("awx_survey_options", playbooks, awx_template=template)
     assert {name: option.get("default") for name, option in options.items()} == {
         "target": "web",
