@@ -9,7 +9,7 @@ has an empty home and no path to the checkout, and `process` gets what it sends 
 the worker is killed in that task, with everything that it started, as a container is, and the
 playbook is run again from the start.
 
-    python tools/runner_proof.py --inventory FILE --playbook hwaccel.virt.host --cut-at "Make the virt"
+    python tools/runner_proof.py --inventory FILE --playbook hwaccel.virt.host --cut-at "Make the"
 """
 
 from __future__ import annotations
