@@ -44,6 +44,7 @@ HEIGHTS = {
     "_qat_config": 3,
     "_qat_software": 3,
     "_qatlib": 3,
+    "_report": 3,
     "_vfio": 3,
     "_module": 4,
 }
