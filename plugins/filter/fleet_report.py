@@ -17,7 +17,7 @@ description:
     returned of each host. Hosts that failed or could not be reached are in it as such.
   - The order is always the same, and what differs at each look without a change is left out, so
     that two reports can be compared.
-positional: licenses, generated
+positional: licenses, generated, guests, not_asked, near_hours
 options:
   _input:
     description: What M(hwaccel.virt.accelerator_info) returned, by the name of the host.
@@ -31,6 +31,24 @@ options:
     description: When it was asked, as ISO 8601 in UTC.
     type: str
     default: ""
+  guests:
+    description:
+      - Machines that are guests, of which only the licence and their own devices are of interest.
+        What M(hwaccel.virt.accelerator_info) misses there is no problem, since guests give nothing
+        to guests.
+      - A machine with a PF that can have VFs counts as a host all the same.
+    type: list
+    elements: str
+    default: []
+  not_asked:
+    description: Machines of the inventory that were left out this time, which have not gone.
+    type: list
+    elements: str
+    default: []
+  near_hours:
+    description: A licence that ends within so many hours is warned of.
+    type: float
+    default: 2
 seealso:
   - plugin: hwaccel.virt.fleet_report_changes
     plugin_type: filter
@@ -61,15 +79,22 @@ _value:
       type: str
     summary:
       description: >-
-        Counts of C(hosts) (by state, and C(with_problems)), C(pfs), C(gpus), C(vfs) (C(total),
-        C(possible), and by use), C(licenses) (C(asked), C(licensed)) and C(problems).
+        Counts of C(hosts) and C(guests) (C(total), and by state), C(pfs), C(gpus), C(vfs)
+        (C(total), C(possible), and by use), the same by C(families), C(licenses) (C(asked),
+        C(licensed), and those whose end is C(near) or C(past)), C(problems), C(warnings), and
+        machines C(with_problems).
       type: dict
     problems:
       description: >-
-        Every problem once, with C(check), C(what), C(why), C(remedy) and C(hosts) that have it, the
-        most common one first.
+        Every problem once, with C(severity) (V(error) or V(warning)), C(check), C(what), C(why),
+        C(remedy) and C(hosts) that have it. Licences that have ended come first, then the most
+        common errors, then warnings.
       type: list
       elements: dict
+    not_asked:
+      description: The machines that were left out, as far as nothing is known of them.
+      type: list
+      elements: str
     hosts:
       description: The hosts by name, numbers in names by their value.
       type: list
@@ -78,8 +103,11 @@ _value:
         name:
           description: As in the inventory.
           type: str
+        role:
+          description: V(host) or V(guest).
+          type: str
         state:
-          description: V(ok), V(failed), V(unreachable) or V(skipped).
+          description: V(ok), V(failed), V(unreachable) or V(skipped) (not asked).
           type: str
         message:
           description: Why nothing is known of it, V(null) for V(ok).
@@ -107,7 +135,9 @@ _value:
           type: list
           elements: dict
         license:
-          description: C(licensed) and C(gpus), V(null) where no licence was asked for.
+          description: >-
+            C(licensed) and C(gpus), each as RV(hwaccel.virt.gridd_license_info#module:gpus), with
+            V(past) or V(near) in C(ends). V(null) where no licence was asked for.
           type: dict
         problems:
           description: >-
@@ -125,11 +155,17 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._report import fleet
 
 
 def fleet_report(
-    accelerators: object, licenses: object = None, generated: str = ""
+    accelerators: object,
+    licenses: object = None,
+    generated: str = "",
+    guests: object = (),
+    not_asked: object = (),
+    near_hours: object = 2,
 ) -> dict[str, t.Any]:
     """Return the report of a fleet."""
     try:
-        return fleet.fleet_report(accelerators, {} if licenses is None else licenses, generated)
+        asked = fleet.Asked.parse(generated, guests, not_asked, near_hours)
+        return fleet.fleet_report(accelerators, {} if licenses is None else licenses, asked)
     except InputError as error:
         raise AnsibleFilterError(f"fleet_report: {error}") from error
 

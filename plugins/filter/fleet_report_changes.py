@@ -15,7 +15,8 @@ author:
 description:
   - Compares two reports of P(hwaccel.virt.fleet_report#filter).
   - A host that was not seen both times is told by its state alone, since what is unknown has not
-    gone. VFs that came or went are told by the count of their PF.
+    gone. One that was left out of either look is not compared. VFs that came or went are told by
+    the count of their PF.
   - The time of the report, the end of a licence that is renewed, and process ids are no change.
 positional: earlier
 options:
@@ -74,6 +75,10 @@ _value:
         after:
           description: The value now, V(null) without one.
           type: raw
+    not_compared:
+      description: The hosts that were left out of either look.
+      type: list
+      elements: str
 """
 
 import typing as t

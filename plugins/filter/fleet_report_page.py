@@ -16,8 +16,9 @@ description:
   - Renders a template with a report of P(hwaccel.virt.fleet_report#filter) as C(report).
   - Every value is escaped for HTML, whatever the template does, since names of guests and messages
     of hosts are text that others wrote. So a template of your own needs no filter C(e).
-  - The template can call C(picture(vfs)), C(rows(vfs)) and C(holder_text(holder)), which draw and
-    list the VFs of a PF. Of filters it has those of Jinja alone.
+  - The template can call C(colours(devices)), C(drawing(device, colours)),
+    C(picture(functions, colours)), C(rows(vfs)) and C(holder_text(holder)), which draw and list the
+    functions of a host. Of filters it has those of Jinja alone.
 positional: template
 options:
   _input:
@@ -56,6 +57,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hwaccel.virt.plugins.module_utils._report.picture import (
+    colours,
+    drawing,
     holder_text,
     picture,
     rows,
@@ -69,7 +72,9 @@ def fleet_report_page(report: object, template: str) -> str:
     environment = SandboxedEnvironment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(picture=picture, rows=rows, holder_text=holder_text)
+    environment.globals.update(
+        colours=colours, drawing=drawing, holder_text=holder_text, picture=picture, rows=rows
+    )
     try:
         # No tagged text of Ansible: the environment is one of Jinja alone.
         return environment.from_string(str(template)).render(report=report)

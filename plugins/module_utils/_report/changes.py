@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._errors import InputError
-from .fleet import FORMAT, Result, by_number
+from .fleet import FORMAT, LICENSE, REACH, Result, by_number
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _ACCEPTED = "the JSON of a report of hwaccel.virt, format 1"
 # Of a device: what says nothing new where another field does, or is compared on its own.
-_NOT_COMPARED = frozenset({"address", "holder", "vfs", "num_vfs"})
+_NOT_COMPARED = frozenset({"address", "holder", "num_vfs", "use", "vfs"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ def changes_since(report: object, earlier: object) -> Result:
     """Return when the earlier report was made, and what is different now, host by host.
 
     A host that was not seen both times is told by its state alone: what is unknown has not gone.
+    One that was left out of either look is not compared at all.
     The end of a licence, which moves whenever it is renewed, and process ids are no change.
 
     Raises:
@@ -40,15 +41,26 @@ def changes_since(report: object, earlier: object) -> Result:
     """
     now, then = _by_name("report", report), _by_name("earlier", earlier)
     try:
+        left_out = {*_left_out(report), *_left_out(earlier)}
+        names = sorted({*now, *then}, key=by_number)
         changes = [
             {"host": name, **change}
-            for name in sorted({*now, *then}, key=by_number)
+            for name in names
+            if name not in left_out
             for change in _host_changes(then.get(name), now.get(name))
         ]
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError("earlier", "...", _ACCEPTED) from error
     since = t.cast("Result", earlier).get("generated")
-    return {"since": since, "changes": changes}
+    return {
+        "since": since,
+        "changes": changes,
+        "not_compared": [name for name in names if name in left_out],
+    }
+
+
+def _left_out(report: object) -> Iterable[str]:
+    return t.cast("Iterable[str]", t.cast("Result", report).get("not_asked", ()))
 
 
 def _by_name(option: str, value: object) -> dict[str, Result]:
@@ -104,7 +116,7 @@ def _subjects(host: Result, other: Result) -> Iterator[tuple[str, _Subject]]:
             yield f"service {service['name']}", _Subject(service["unit"], service)
     if host["license"] and other["license"]:
         for gpu in host["license"]["gpus"]:
-            fields = {key: value for key, value in gpu.items() if key != "expiry"}
+            fields = {key: gpu[key] for key in gpu if key not in {"expiry", "ends"}}
             yield f"licence {gpu['address']}", _Subject(gpu["status"] or "none", fields)
     yield from _problems(host, other)
 
@@ -121,7 +133,10 @@ def _functions(host: Result, other: Result) -> Iterator[tuple[str, _Subject]]:
 
 def _problems(host: Result, other: Result) -> Iterator[tuple[str, _Subject]]:
     for problem in host["problems"]:
-        part = "license" if problem["check"].split()[0] == "license" else "platform"
+        if problem["check"] == REACH:
+            # The state of the host tells it.
+            continue
+        part = "license" if problem["check"].split()[0] == LICENSE else "platform"
         # Where one of the two looks saw nothing, no problem has come or gone.
         if host[part] and other[part]:
             name = f"problem {problem['check']}: {problem['what']}"
