@@ -11,7 +11,6 @@ import json
 import re
 import typing as t
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -20,33 +19,16 @@ from ansible_collections.hwaccel.virt.plugins.filter.fleet_report_changes import
     fleet_report_changes,
 )
 from ansible_collections.hwaccel.virt.plugins.filter.fleet_report_page import fleet_report_page
+from ansible_collections.hwaccel.virt.tests.unit.plugins.fleet import (
+    NOW,
+    PF,
+    found,
+    license_found,
+    template,
+)
 
-ROOT = Path(__file__).resolve().parents[4]
-PF = "0000:3d:00.0"
-VOID = frozenset({"meta", "br", "input", "path"})
+VOID = frozenset({"meta", "br", "input"})
 HOSTILE = "</b><script>alert(1)</script>\"'"
-
-
-def template() -> str:
-    return (ROOT / "playbooks/templates/report.html.j2").read_text(encoding="utf-8")
-
-
-def device(address: str, **fields: t.Any) -> dict[str, t.Any]:
-    return {"address": address, "id": "8086:37c9", "kind": "qat_vf", "pf": PF, **fields}
-
-
-def found(guest: str = "vm1", vfs: int = 16) -> dict[str, t.Any]:
-    holder = {"kind": "domain", "name": guest, "pid": 7}
-    uses: list[dict[str, t.Any]] = [
-        {"driver": "vfio-pci", "holder": holder},
-        {"driver": "c6xxvf", "holder": {"kind": "driver", "name": "c6xxvf", "pid": None}},
-        {"driver": "vfio-pci"},
-        {"driver": None},
-    ]
-    pf = device(PF, kind="qat_pf", pf=None, driver="c6xx", total_vfs=16, num_vfs=vfs, mps=256)
-    functions = [device(f"0000:3d:01.{index:x}", **uses[index % 4]) for index in range(vfs)]
-    problem = {"check": "iommu", "what": "off", "why": "firmware", "remedy": "turn it on"}
-    return {"devices": [*reversed(functions), pf], "problems": [problem]}
 
 
 class Balanced(HTMLParser):
@@ -61,11 +43,18 @@ class Balanced(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Count it, and see that it fetches nothing."""
-        assert not {"src", "href"} & {name for name, _value in attrs}
+        fetched = [value for name, value in attrs if name in {"src", "href"}]
+        assert all(str(value).startswith("#") for value in fetched)
         self.tags += 1
         self.scripts += tag == "script"
         if tag not in VOID:
             self.opened.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Count what closes itself, as in SVG."""
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.opened.pop()
 
     def handle_endtag(self, tag: str) -> None:
         """See that it was the last to be opened."""
@@ -107,16 +96,68 @@ def test_structure_and_order() -> None:
 
 
 def test_licences() -> None:
-    gpu = {"address": "0000:02:00.0", "name": "GRID M60-2Q", "status": "Licensed"}
     bad = {"check": "clock", "ok": False, "detail": "late", "remedy": "set it"}
     licenses = {
-        "vm1": {"licensed": True, "gpus": [gpu], "diagnosis": []},
-        "vm2": {"licensed": False, "gpus": [], "diagnosis": [bad]},
+        "vm1": license_found("2026-11-23T08:00:00Z"),
+        "vm2": {**license_found(None), "diagnosis": [bad]},
     }
-    report = fleet_report({"vm1": found(), "vm2": found()}, licenses)
-    assert report["summary"]["licenses"] == {"asked": 2, "licensed": 1}
+    report = fleet_report({"vm1": found(), "vm2": found()}, licenses, NOW)
+    counts = {"asked": 2, "licensed": 1, "near": 0, "past": 0}
+    assert report["summary"]["licenses"] == counts
     assert [problem["check"] for problem in report["problems"]] == ["iommu", "license clock"]
-    assert "without their licence" in fleet_report_page(report, template())
+
+
+def test_guests_are_not_judged_as_hosts() -> None:
+    alone = {**found(), "devices": []}
+    asked = {"kvm": found(), "win": {"skipped": True}, "vm": alone, "lost": {"skipped": True}}
+    licenses = {
+        "win": license_found("2026-11-23T08:00:00Z"),
+        "vm": license_found("2026-11-23T08:00:00Z"),
+        "lost": {"unreachable": True, "msg": "no route"},
+    }
+    # A host with VFs to give stays one, though it is licensed itself.
+    report = fleet_report(asked, licenses, NOW, guests=["win", "vm", "lost", "kvm"])
+    roles = {host["name"]: (host["role"], host["state"]) for host in report["hosts"]}
+    assert roles == {
+        "kvm": ("host", "ok"),
+        "lost": ("guest", "unreachable"),
+        "vm": ("guest", "ok"),
+        "win": ("guest", "ok"),
+    }
+    problems = {problem["check"]: problem["hosts"] for problem in report["problems"]}
+    assert problems == {"iommu": ["kvm"], "reach": ["lost"]}
+    assert report["summary"]["guests"]["ok"] == 2
+    assert report["summary"]["hosts"]["total"] == 1
+    look_at(fleet_report_page(report, template()))
+
+
+@pytest.mark.parametrize(
+    ("expiry", "remaining", "ends", "severity"),
+    [
+        ("2026-11-22T07:59:59Z", None, "past", "error"),
+        ("2026-11-22T08:00:00Z", None, "past", "error"),
+        ("2026-11-22T09:59:59Z", None, "near", "warning"),
+        ("2026-11-22T10:00:00Z", None, None, None),
+        # Its own clock tells the guest that the licence is over.
+        ("2026-11-22T12:00:00Z", 0, "past", "error"),
+        ("Permanent", None, None, None),
+    ],
+)
+def test_ends_of_licences(
+    expiry: str, remaining: int | None, ends: str | None, severity: str | None
+) -> None:
+    told = license_found(expiry)
+    told["gpus"][0]["remaining"] = remaining
+    report = fleet_report({"kvm": found()}, {"vm": told}, NOW, ["vm"])
+    assert report["hosts"][1]["license"]["gpus"][0]["ends"] == ends
+    marked = [each for each in report["problems"] if each["check"] == "license expiry"]
+    assert [each["severity"] for each in marked] == ([severity] if severity else [])
+    if severity:
+        # What has ended is first, what ends soon comes after what is broken.
+        assert report["problems"].index(marked[0]) == (0 if ends == "past" else 1)
+    words = {"past": "ended 2026", "near": "ends soon, 2026", None: "until "}
+    page = fleet_report_page(report, template())
+    assert words[ends] in page
 
 
 def test_changes() -> None:
@@ -135,6 +176,40 @@ def test_changes() -> None:
     look_at(fleet_report_page({**after, "changes": told}, template()))
 
 
+def test_hosts_that_were_left_out_have_not_gone() -> None:
+    both = fleet_report({"a": found(), "b": found()}, {}, "then")
+    one = fleet_report({"a": found()}, {}, "now", not_asked=["b", "a", "c"])
+    assert one["not_asked"] == ["b", "c"]
+    for told in (fleet_report_changes(one, both), fleet_report_changes(both, one)):
+        assert (told["changes"], told["not_compared"]) == ([], ["b"])
+    gone = fleet_report_changes(fleet_report({"a": found()}), both)
+    assert [each["host"] for each in gone["changes"]] == ["b"]
+    page = fleet_report_page({**one, "changes": fleet_report_changes(one, both)}, template())
+    assert "Left out this time" in page
+    assert "Not compared" in page
+
+
+def test_one_path_draws_what_is_alike() -> None:
+    page = fleet_report_page(fleet_report({"kvm": found(vfs=8)}), template())
+    drawing = re.search(r'<g id="m1d1">(.*?)</g>', page)
+    assert drawing is not None
+    assert re.findall(r'<path class="([a-z0-9 ]+)" d="([^"]*)"><title>([^<]*)<', drawing[1]) == [
+        ("held by0", "M0 0h10v10h-10zM48 0h10v10h-10z", "2 held by domain vm1 (pid 7)"),
+        ("host", "M12 0m0 10l5-10 5 10zM60 0m0 10l5-10 5 10z", "2 used by the host, driver c6xxvf"),
+        (
+            "free",
+            "M24 0h10v10h-10zm2 2v6h6v-6zM72 0h10v10h-10zm2 2v6h6v-6z",
+            "2 free, driver vfio-pci",
+        ),
+        ("unbound", "M36 0m5 1l4 4-4 4-4-4zM84 0m5 1l4 4-4 4-4-4z", "2 without a driver"),
+        (
+            "missing",
+            "".join(f"M{12 * index} 0m4 4h2v2h-2z" for index in range(8, 16)),
+            "8 not made",
+        ),
+    ]
+
+
 def test_what_others_wrote_is_escaped() -> None:
     page = fleet_report_page(fleet_report({HOSTILE: found(HOSTILE)}), template())
     assert "<script>alert" not in page
@@ -145,8 +220,8 @@ def test_what_others_wrote_is_escaped() -> None:
 def test_five_hundred_hosts_stay_light() -> None:
     report = fleet_report({f"kvm{number}": found() for number in range(500)})
     page = fleet_report_page(report, template())
-    assert len(page) < 3_000_000
-    assert look_at(page).tags < 25_000
+    assert len(page) < 2_500_000
+    assert look_at(page).tags < 30_000
 
 
 @pytest.mark.parametrize("earlier", [None, "text", {}, {"format": 2, "hosts": []}])
@@ -155,3 +230,7 @@ def test_what_is_no_report_is_refused(earlier: object) -> None:
         fleet_report_changes(fleet_report({}), earlier)
     with pytest.raises(AnsibleFilterError, match="option accelerators"):
         fleet_report("text")
+    for wrong in ({"near_hours": "soon"}, {"guests": "vm1"}, {"not_asked": None}):
+        option = next(iter(wrong))
+        with pytest.raises(AnsibleFilterError, match=f"option {option}"):
+            fleet_report({}, **wrong)
