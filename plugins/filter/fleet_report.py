@@ -17,7 +17,7 @@ description:
     returned of each host. Hosts that failed or could not be reached are in it as such.
   - The order is always the same, and what differs at each look without a change is left out, so
     that two reports can be compared.
-positional: licenses, generated, guests, not_asked, near_hours
+positional: licenses, generated
 options:
   _input:
     description: What M(hwaccel.virt.accelerator_info) returned, by the name of the host.
@@ -155,17 +155,12 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._report import fleet
 
 
 def fleet_report(
-    accelerators: object,
-    licenses: object = None,
-    generated: str = "",
-    guests: object = (),
-    not_asked: object = (),
-    near_hours: object = 2,
+    accelerators: object, licenses: object = None, generated: str = "", **asked: object
 ) -> dict[str, t.Any]:
     """Return the report of a fleet."""
     try:
-        asked = fleet.Asked.parse(generated, guests, not_asked, near_hours)
-        return fleet.fleet_report(accelerators, {} if licenses is None else licenses, asked)
+        how = fleet.Asked.parse(generated, **asked)
+        return fleet.fleet_report(accelerators, {} if licenses is None else licenses, how)
     except InputError as error:
         raise AnsibleFilterError(f"fleet_report: {error}") from error
 

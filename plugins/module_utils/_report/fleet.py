@@ -90,24 +90,25 @@ class Asked:
 
     @classmethod
     def parse(
-        cls, generated: object, guests: object, not_asked: object, near_hours: object
+        cls,
+        generated: object,
+        guests: object = (),
+        not_asked: object = (),
+        near_hours: object = 2,
     ) -> Asked:
         """Parse what a filter is given.
 
         Raises:
             InputError: an option cannot be right.
         """
-        for option, names in (("guests", guests), ("not_asked", not_asked)):
-            if isinstance(names, (str, bytes)) or not isinstance(names, Sequence):
-                raise InputError(option, names, "a list of names")
         try:
             hours = float(str(near_hours))
         except ValueError:
             hours = -1.0
         if not 0 <= hours < float("inf"):
             raise InputError("near_hours", near_hours, "a number of hours from 0 up")
-        left_out = tuple(sorted({str(name) for name in not_asked}, key=by_number))
-        return cls(str(generated), frozenset(map(str, guests)), left_out, hours)
+        left_out = tuple(sorted(_names("not_asked", not_asked), key=by_number))
+        return cls(str(generated), _names("guests", guests), left_out, hours)
 
     @property
     def at(self) -> int | None:
@@ -157,6 +158,12 @@ def _results(option: str, value: object) -> dict[str, Mapping[str, t.Any]]:
     ):
         raise InputError(option, value, "what the module returned of each host, by its name")
     return {str(name): each for name, each in value.items()}
+
+
+def _names(option: str, names: object) -> frozenset[str]:
+    if isinstance(names, (str, bytes)) or not isinstance(names, Sequence):
+        raise InputError(option, names, "a list of names")
+    return frozenset(map(str, names))
 
 
 def _moment(text: object) -> int | None:

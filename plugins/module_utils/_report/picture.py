@@ -39,7 +39,9 @@ def colours(devices: Iterable[Result]) -> dict[str, int]:
 
 
 def picture(
-    functions: Sequence[Result], colour_of: Mapping[str, int] | None = None, possible: int | None = 0
+    functions: Sequence[Result],
+    colour_of: Mapping[str, int] | None = None,
+    possible: int | None = 0,
 ) -> Result:
     """Return C(width), C(height), C(text) and C(paths), one SVG path for all that are alike.
 

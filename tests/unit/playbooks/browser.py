@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = "chromium"
-SECONDS = 60.0
+SECONDS = 120.0
 Told = dict[str, t.Any]
 
 
@@ -53,9 +53,7 @@ class Browser:
         self._session: str | None = None
         self.events: list[Told] = []
         target = next(
-            each
-            for each in self.call("Target.getTargets")["targetInfos"]
-            if each["type"] == "page"
+            each for each in self.call("Target.getTargets")["targetInfos"] if each["type"] == "page"
         )
         attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -93,7 +91,7 @@ class Browser:
             self.events.append(self._next())
         self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
-    def run(self, script: str) -> t.Any:  # noqa: ANN401 (what a script returns)
+    def run(self, script: str) -> t.Any:
         """Return what an expression gives, or what it promises."""
         told = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
@@ -110,10 +108,10 @@ class Browser:
                 "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **down
             )
 
-    def be(self, *, width: int, height: int, scheme: str = "light", media: str = "") -> None:
+    def be(self, width: int, height: int, scheme: str = "light", media: str = "") -> None:
         """Be a screen of a size, light or dark, or paper."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
+        size = {"width": width, "height": height, "deviceScaleFactor": 1}
+        self.call("Emulation.setDeviceMetricsOverride", **size, mobile=width < height)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", media=media, features=features)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import typing as t
 from html.parser import HTMLParser
 
 import pytest
