@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -22,6 +23,13 @@ SECONDS = 120.0
 Told = dict[str, t.Any]
 
 
+def _high(number: int) -> int:
+    """Return the same file under a number that is none of those that the browser wants."""
+    high = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(number)
+    return high
+
+
 class Browser:
     """One page of one browser; leaves nothing behind but its profile folder."""
 
@@ -30,13 +38,13 @@ class Browser:
         program = shutil.which(PROGRAM)
         if program is None:
             raise RuntimeError(f"there is no {PROGRAM}: make setup installs it")
-        to_browser, self._commands = os.pipe()
-        self._answers, from_browser = os.pipe()
-        # The protocol wants these two numbers. A container has neither a sandbox nor much /dev/shm.
+        to_browser, self._commands = map(_high, os.pipe())
+        self._answers, from_browser = map(_high, os.pipe())
+        # The protocol wants 3 and 4. A container has neither a sandbox nor much /dev/shm.
         script = f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
         self._process = subprocess.Popen(
             [
-                *("sh", "-c", script, program),
+                *("bash", "-c", script, program),
                 *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
                 *("--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"),
                 *(f"--user-data-dir={profile}", "about:blank"),

@@ -31,10 +31,15 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 # What ends a tag, an attribute, a script or a style, and what runs where it is no text.
-HOSTILE = """</title></style></script><script>hit = 1</script><img src=x onerror='hit = 1'>"'&lt;{{ 7 * 7 }}"""
+HOSTILE = (
+    "</title></style></script><script>hit = 1</script><img src=x onerror='hit = 1'>"
+    '" onfocus="hit = 1" autofocus \'&lt;{{ 7 * 7 }}'
+)
 PHONE = (390, 844)
 DESK = (1280, 900)
-SHOWN = """[...document.querySelectorAll(".machine:not([hidden]) > summary b")].map(b => b.textContent)"""
+SHOWN = (
+    "[...document.querySelectorAll('.machine:not([hidden]) > summary b')].map(b => b.textContent)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def fleet() -> dict[str, t.Any]:
         "vm1": license_found("2026-11-22T07:00:00Z", HOSTILE),
         "vm2": license_found("2026-11-23T07:00:00Z"),
     }
-    return fleet_report(asked, licenses, NOW, ["vm1", "vm2"], ["kvm9"])
+    return fleet_report(asked, licenses, NOW, guests=["vm1", "vm2"], not_asked=["kvm9"])
 
 
 def write(folder: Path, report: dict[str, t.Any]) -> Path:
@@ -183,7 +188,8 @@ FAINT = """
     const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
     if (!shape && (!text || e.closest("svg"))) { continue; }
     const got = ratio(light(shape ? css.fill : css.color), behind(e));
-    if (got < (shape ? 3 : 4.5)) { found.add(`${e.tagName}.${e.className.baseVal ?? e.className} ${got.toFixed(2)}`); }
+    const name = e.className.baseVal ?? e.className;
+    if (got < (shape ? 3 : 4.5)) { found.add(`${e.tagName}.${name} ${got.toFixed(2)}`); }
   }
   return [...found];
 })()

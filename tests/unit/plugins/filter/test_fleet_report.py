@@ -147,7 +147,7 @@ def test_ends_of_licences(
 ) -> None:
     told = license_found(expiry)
     told["gpus"][0]["remaining"] = remaining
-    report = fleet_report({"kvm": found()}, {"vm": told}, NOW, ["vm"])
+    report = fleet_report({"kvm": found()}, {"vm": told}, NOW, guests=["vm"])
     assert report["hosts"][1]["license"]["gpus"][0]["ends"] == ends
     marked = [each for each in report["problems"] if each["check"] == "license expiry"]
     assert [each["severity"] for each in marked] == ([severity] if severity else [])
