@@ -124,11 +124,11 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     def computed(self) -> float:
-        """Return the seconds of processor time of all its processes, which it tells itself."""
+        """Return the seconds of processor time of the process that has the page."""
         session, self._session = self._session, None
         processes = self.call("SystemInfo.getProcessInfo")["processInfo"]
         self._session = session
-        return sum(each["cpuTime"] for each in processes)
+        return sum(each["cpuTime"] for each in processes if each["type"] == "renderer")
 
     def said(self, method: str) -> list[Told]:
         """Return the events of a kind since the page was opened."""

@@ -218,7 +218,7 @@ def test_five_hundred_hosts_open_within_two_seconds(browser: Browser, tmp_path: 
     asked = {f"kvm{number}": found(f"vm{number}", pfs=2) for number in range(500)}
     page = write(tmp_path, fleet_report(asked))
     browser.be(*DESK)
-    # Where others hold the cores, what the browser itself has computed is what the page takes.
+    # Where others hold the cores, what was computed for the page is what it takes.
     before = browser.computed()
     browser.open(page)
     waited = browser.run("performance.now()") / 1000
