@@ -128,7 +128,7 @@ class Browser:
         session, self._session = self._session, None
         processes = self.call("SystemInfo.getProcessInfo")["processInfo"]
         self._session = session
-        return sum(each["cpuTime"] for each in processes if each["type"] == "renderer")
+        return sum(float(each["cpuTime"]) for each in processes if each["type"] == "renderer")
 
     def said(self, method: str) -> list[Told]:
         """Return the events of a kind since the page was opened."""
