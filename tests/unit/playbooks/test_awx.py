@@ -451,7 +451,8 @@ def test_texts_of_bools_are_read_as_bools(role: str) -> None:
                 passed_on = rf'^ +\w+: "{{{{ .*\b{name}\b( \| default\(omit\)| \| bool)?\)* }}}}"$'
                 prose = rf"{name}(=true| to (true|false))"
                 tested = rf"\b{name} \| (bool\b|default\(none\) is none)"
-                right = (passed_on, prose, tested)
+                said = rf"^ +{name}: (true|false)$"
+                right = (passed_on, prose, tested, said)
                 assert any(re.search(each, line) for each in right), f"{path}: {line}"
 
 
