@@ -120,20 +120,27 @@ def build() -> Path:
     return archive
 
 
-def main() -> int:
-    """Build, install and use the collection."""
+def install() -> Path:
+    """Build the collection anew, and install it where nothing else is."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     EXAMPLES.mkdir(parents=True)
     SETTINGS.touch()
     archive = build()
+    command = ("ansible-galaxy", "collection", "install", str(archive), "--no-deps", "--offline")
+    run(*command, "--collections-path", str(COLLECTIONS))
+    return archive
+
+
+def main() -> int:
+    """Build, install and use the collection."""
+    archive = install()
+    if sys.argv[1:] == ["--install"]:
+        print(COLLECTIONS)
+        return 0
     with tarfile.open(archive) as opened:
         members = [member.name for member in opened.getmembers() if not member.isdir()]
     print(f"{archive.name}: {len(members)} files, {archive.stat().st_size // 1024} KiB")
-    faults = member_faults(members, tracked(ROOT))
-
-    install = ("ansible-galaxy", "collection", "install", str(archive), "--no-deps", "--offline")
-    run(*install, "--collections-path", str(COLLECTIONS))
-    faults += link_faults(INSTALLED)
+    faults = [*member_faults(members, tracked(ROOT)), *link_faults(INSTALLED)]
     for fault in faults:
         print(fault)
 

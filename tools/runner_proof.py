@@ -125,7 +125,7 @@ def place_ssh_settings(folder: Path, name: str, path: Path) -> list[str]:
     """Copy a ssh_config with its host keys, and return the arguments that name the copies."""
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        word, _, value = line.strip().partition(" ")
+        word, _unused, value = line.strip().partition(" ")
         if word == "UserKnownHostsFile":
             shutil.copy(shlex.split(value)[0], folder / f"{name}.known_hosts")
         # The key comes from the agent that the engine starts, and from nowhere else.
