@@ -951,7 +951,9 @@ def prepare(folder: Path, image: Path, *, name: str, port: int, arguments: str) 
     kernel, root = manifest["kernel"], manifest["root_uuid"]
     # On a busy machine the kernel's check of its timer fails now and then under software
     # emulation, and it gives up at once: "timer doesn't work through Interrupt-remapped IO-APIC".
-    arguments = f"console=ttyS0 no_timer_check {arguments}".strip()
+    # And code that was translated for one process serves the next one only where it stands at the
+    # same address.
+    arguments = f"console=ttyS0 no_timer_check norandmaps {arguments}".strip()
     disk = folder / "disk.qcow2"
     disk.unlink(missing_ok=True)
     below = str(image / "disk.qcow2")
