@@ -50,6 +50,9 @@ timeout = 30
 retries = 3
 """
 
+# Letters of a process's state (proc_pid_stat(5)).
+STOPPED, ENDED = "Tt", "ZX"
+
 Event = dict[str, t.Any]
 
 
@@ -256,24 +259,56 @@ def is_start_of(event: Event, task: str) -> bool:
 
 
 def kill_all(pid: int) -> None:
-    """Kill a process and whatever it has started, as the end of a container does."""
-    for each in family(pid):
+    """Kill a process and whatever it has started, as the end of a container does, and wait for it.
+
+    They are stopped first: one that runs could start another after it was looked for, whose
+    parent is then no longer known.
+    """
+    stopped: list[int] = []
+    while started := [each for each in family(pid) if each not in stopped]:
+        send(started, signal.SIGSTOP, until=f"{STOPPED}{ENDED}")
+        stopped += started
+    send(stopped, signal.SIGKILL, until=ENDED)
+
+
+def send(processes: Sequence[int], number: signal.Signals, *, until: str) -> None:
+    """Send a signal to processes, and wait until each has gone or has one of these states.
+
+    The kernel finishes what a process is at, such as the start of another, before it stops.
+    """
+    for each in processes:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+            os.kill(each, number)
+    by = time.monotonic() + 10
+    while late := [each for each in processes if state(each) not in until]:
+        if time.monotonic() > by:
+            msg = f"10 s after {number.name} these processes still run: {late}"
+            raise SystemExit(msg)
+        time.sleep(0.01)
+
+
+def state(pid: int) -> str:
+    """Return the letter of a process's state, nothing where it has gone."""
+    return (stat_of(Path("/proc", f"{pid}", "stat")) or [""])[0]
 
 
 def family(pid: int) -> list[int]:
     """Return a process and all that it has started, itself first."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            # The name, in brackets, may hold blanks and brackets.
-            _before, _bracket, after = path.read_text(encoding="utf-8").rpartition(")")
-            parents[int(path.parent.name)] = int(after.split()[1])
+    stats = {path: stat_of(path) for path in Path("/proc").glob("[0-9]*/stat")}
+    parents = {int(path.parent.name): int(stat[1]) for path, stat in stats.items() if stat}
     found = [pid]
     for each in found:
         found += [child for child, parent in parents.items() if parent == each]
     return found
+
+
+def stat_of(path: Path) -> list[str]:
+    """Return what follows a process's name: its state, its parent; nothing where it has gone."""
+    try:
+        # The name, in brackets, may hold blanks and brackets.
+        return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 # --- what is wrong with it -----------------------------------------------------------------------

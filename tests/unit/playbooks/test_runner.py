@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 import tarfile
 import typing as t
 from pathlib import Path
@@ -121,6 +124,30 @@ def test_cut_off_and_run_again(tmp_path: Path) -> None:
     named = proof.run(tmp_path, "named", "hwaccel.virt.preflight")
     assert proof.faults(named) == []
     assert named.changed() == {"localhost": 0}
+
+
+# Each is alive for some seconds only, so nothing is left behind where the test fails.
+RESTLESS = """\
+import os, sys, time
+print(sys.argv[1], flush=True)
+for _unused in range(400):
+    if os.fork() == 0:
+        time.sleep(5)
+        os._exit(0)
+time.sleep(5)
+"""
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_what_starts_others_is_killed_with_all_of_them(tmp_path: Path, attempt: int) -> None:
+    mark = f"{tmp_path}-{attempt}"
+    command = [sys.executable, "-c", RESTLESS, mark]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        proof.kill_all(started.pid)
+    assert started.returncode == -signal.SIGKILL
+    assert processes(mark) == []
 
 
 def members(archive: Path) -> dict[str, str]:
