@@ -159,7 +159,9 @@ class Collection:
     @cached_property
     def playbook_variables(self) -> set[str]:
         """What playbooks themselves take: each has a default there."""
-        return {name for text in self.playbooks.values() for name in _WITH_DEFAULT.findall(text)}
+        # In the files that they include too.
+        texts = (path.read_text(encoding="utf-8") for path in self.root.glob("playbooks/**/*.yml"))
+        return {name for text in texts for name in _WITH_DEFAULT.findall(text)}
 
     @cached_property
     def names(self) -> set[str]:
