@@ -33,7 +33,7 @@ class BootRecord:
         delta: what was added to and taken out of any line.
         standing: whether it is done, rather than taken back again.
         asked: every argument that was asked for, put in by us or there before.
-        due: whether the boot loader's tool has not been run to its end since.
+        due: whether what was begun has not come to its end, the boot loader's tool included.
         boot: the kernel's id of the boot during which it was done last, None where it is not known.
     """
 

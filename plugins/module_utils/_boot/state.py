@@ -61,10 +61,11 @@ def to_take_back(state: State) -> BootRecord:
 def boot_of(state: State) -> str | None:
     """Return the boot during which these arguments were first configured, else this one.
 
-    It stays though somebody takes them out again: at each boot that would be a loop.
+    It stays though somebody takes them out again: at each boot that would be a loop. A run that
+    was cut off, as by a loss of power, has configured nothing that a boot since could have had.
     """
     record = state.record
-    if record is None or not record.standing or record.boot is None:
+    if record is None or not record.standing or record.boot is None or record.due:
         return state.boot
     return record.boot if {*state.wanted.arguments} <= {*record.asked} else state.boot
 
@@ -74,11 +75,11 @@ def due_and_done(
     steps: Steps,
     record: BootRecord,
 ) -> tuple[tuple[FileChange, ...], tuple[FileChange, ...]]:
-    """Return the changes of the record before and after the tool has been run.
+    """Return the changes of the record before and after all has been done.
 
-    For a tree that does not run, it is due until a run on the machine itself.
+    For a tree that does not run, a tool is due until a run on the machine itself.
     """
-    due = any(isinstance(change, Command) for change in steps.changes)
+    due = any(state.live or isinstance(change, Command) for change in steps.changes)
     before = with_record(state.undo, state.loader.name, replace(record, due=due))
     first = before.change()
     if not due or not state.live:

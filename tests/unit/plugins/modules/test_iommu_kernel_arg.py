@@ -505,6 +505,53 @@ def test_a_run_that_was_stopped_before_its_tool_is_finished(
         assert len(debian.commands) == count
 
 
+def test_a_run_that_was_cut_off_is_worth_a_boot(
+    debian: Debian,
+    run_module: ModuleRunner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the power does in the middle of update-grub: the host boots what it booted before."""
+    before = debian.machine.read(MENU)
+    with monkeypatch.context() as patch:
+        patch.setattr(debian, "run", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_module(MODULE, running=debian)
+    debian.machine.write(MENU, before)
+    debian.boot("second")
+    again = run_module(MODULE, running=debian)
+    told = (again["changed"], again["reboot_required"], again["rebooted_since"])
+    assert told == (True, True, False)
+    debian.boot("third", line="started by something else")
+    assert run_module(MODULE, running=debian)["rebooted_since"]
+
+
+def test_a_run_that_was_cut_off_between_two_files_is_worth_a_boot(
+    red_hat: Machine,
+    run_module: ModuleRunner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("one", "two"):
+        write_entry(red_hat, name, "ro")
+    red_hat.write(BOOT_ID, "first\n")
+    red_hat.write("proc/cmdline", "ro\n")
+    running = RunningHost(red_hat)
+
+    def cut_off(path: str, content: bytes, mode: int) -> None:
+        if path.endswith("two.conf"):
+            raise KeyboardInterrupt(path)
+        RunningHost.write_file(running, path, content, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_file", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run_module(MODULE, running=running)
+    red_hat.write(BOOT_ID, "second\n")
+    again = run_module(MODULE, running=running)
+    told = (again["changed"], again["reboot_required"], again["rebooted_since"])
+    assert told == (True, True, False)
+    assert not run_module(MODULE, running=running)["changed"]
+
+
 def _stopped(command: Sequence[str], *, seconds: float = 60.0) -> str:
     raise KeyboardInterrupt(command, seconds)
 
