@@ -372,6 +372,19 @@ class Host:
                     os.unlink(temporary)
             raise HostError.from_os("write", path, error.errno or errno.EIO) from error
 
+    def flush(self, path: str) -> None:
+        """Have the disk keep a file that a command has written, or those of a folder."""
+        place = self.locate(path)
+        try:
+            folder = place if os.path.isdir(place) else os.path.dirname(place)
+            files = [place] if folder != place else [each.path for each in os.scandir(place)]
+            for file in filter(os.path.isfile, files):
+                _sync(file)
+            _sync_folder(folder)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise HostError.from_os("flush", path, error.errno or errno.EIO) from error
+
     def set_permissions(self, path: str, wanted: Permissions) -> None:
         """Give a file an owner, a group and a mode."""
         place = self.locate(path)
@@ -596,7 +609,11 @@ def _take_over(old: str, new: str, mode: int) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def _sync(path: str, flags: int = 0) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(handle)
     finally:

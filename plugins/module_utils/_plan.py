@@ -252,6 +252,8 @@ class Command:
         log: where its output is added as it comes, for one that takes long.
         folder: where it runs, with a log.
         logs: what else it may write about itself: the new lines there are told where it fails.
+        written: the files and folders that it writes, for the disk to keep before it counts as
+            done. Tools such as grub-mkconfig leave that to the kernel, which takes half a minute.
     """
 
     arguments: tuple[str, ...]
@@ -268,6 +270,7 @@ class Command:
     log: str = ""
     folder: str = "/"
     logs: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
     def apply(self, host: Host) -> None:
         """Run it, and wait for its effect; a status other than zero is an error."""
@@ -291,6 +294,8 @@ class Command:
             if time.monotonic() > deadline:
                 raise NotTakenError(self.unseen)
             time.sleep(_LOOK_SECONDS)
+        for path in self.written:
+            host.flush(path)
 
     def _run(self, host: Host) -> None:
         if self.log:

@@ -135,7 +135,9 @@ class Loader:
 
     def run(self, delta: Delta, record: BootRecord, *, changed: bool) -> tuple[Command, ...]:
         """Return what the tool has to do: also what an earlier run did not get to."""
-        return self.tool(delta) if changed or delta or record.due else ()
+        if not (changed or delta or record.due):
+            return ()
+        return tuple(replace(command, written=self._by_tool) for command in self.tool(delta))
 
     def assumed(self, wanted: Wanted) -> BootRecord:
         """Return what to take back where nothing is remembered: what would have been set."""
@@ -192,10 +194,12 @@ class Loader:
         return delta
 
     def _rewritten(self, commands: Iterable[Command]) -> tuple[str, ...]:
-        written = [file.path for file in self.tool_files]
-        if self.output is not None:
-            written.append(self.output)
-        return tuple(written) if commands else ()
+        return self._by_tool if commands else ()
+
+    @property
+    def _by_tool(self) -> tuple[str, ...]:
+        made = () if self.output is None else (self.output,)
+        return (*(file.path for file in self.tool_files), *made)
 
 
 def _foretold(file: LineFile, wanted: Wanted) -> tuple[Foretold, ...]:

@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
 
     from .._host import Host
 
+_IMAGES = "/boot"
 _FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _SECONDS = 1800.0
 _HINT = (
@@ -73,7 +74,7 @@ class Initramfs:
 
     def rebuild(self) -> Command:
         """Return what makes it anew, which takes a minute or more."""
-        return Command(self.command, seconds=_SECONDS, hint=_HINT, lasting=True)
+        return Command(self.command, seconds=_SECONDS, hint=_HINT, lasting=True, written=(_IMAGES,))
 
 
 def _initramfs_tools(modules: Sequence[str]) -> str:

@@ -566,6 +566,41 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
     assert left_over(place.parent) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/boot/menu", ["/boot/menu", "/boot"]),
+        ("/boot", ["/boot/image", "/boot/menu", "/boot"]),
+        ("/boot/gone", ["/boot"]),
+        ("/gone/gone", []),
+    ],
+)
+def test_what_a_command_has_written_is_flushed(
+    host: Host, monkeypatch: pytest.MonkeyPatch, path: str, kept: list[str]
+) -> None:
+    boot = Path(host.root) / "boot"
+    (boot / "deeper").mkdir(parents=True)
+    for name in ("image", "menu"):
+        (boot / name).write_bytes(b"x")
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+    )
+    host.flush(path)
+    assert sorted(synced[:-1]) + synced[-1:] == [f"{host.root}{each}" for each in kept]
+
+
+def test_a_flush_that_fails_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path(host.root) / "x").write_bytes(b"x")
+
+    def broken(_handle: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(HostError, match=r"cannot flush /x: .*EIO"):
+        host.flush("/x")
+
+
 def test_a_folder_in_the_place_of_a_file(host: Host) -> None:
     (Path(host.root) / "x/y").mkdir(parents=True)
     with pytest.raises(HostError, match="cannot write /x"):

@@ -525,6 +525,31 @@ def test_a_run_that_was_cut_off_is_worth_a_boot(
     assert run_module(MODULE, running=debian)["rebooted_since"]
 
 
+def test_the_disk_has_what_the_tool_wrote_before_it_counts_as_done(
+    debian: Debian,
+    run_module: ModuleRunner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise a power cut within half a minute boots the old menu, and the record says done."""
+    done: list[str] = []
+    write_file = debian.write_file
+
+    def noted(path: str, content: bytes, mode: int) -> None:
+        done.append(path)
+        write_file(path, content, mode)
+
+    def run(command: Sequence[str], *, seconds: float = 60.0) -> str:
+        done.append(command[0])
+        return Debian.run(debian, command, seconds=seconds)
+
+    monkeypatch.setattr(debian, "write_file", noted)
+    monkeypatch.setattr(debian, "run", run)
+    monkeypatch.setattr(debian, "flush", lambda path: done.append(f"flush {path}"))
+    run_module(MODULE, running=debian)
+    record = done[0]
+    assert done == [record, f"/{DROP_IN}", "update-grub", f"flush /{MENU}", record]
+
+
 def test_a_run_that_was_cut_off_between_two_files_is_worth_a_boot(
     red_hat: Machine,
     run_module: ModuleRunner,
