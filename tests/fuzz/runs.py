@@ -35,6 +35,8 @@ _MEMORY_MEGABYTES = 1024
 _INPUT_SECONDS = 20
 # A run of a fixed number of executions, on a machine that has much else to do.
 _SHORT_SECONDS = 60
+# For its start, and for what is hurried last.
+_BEYOND_SECONDS = 120
 _NUMBERS = {
     "executions": re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE),
     "coverage": re.compile(r"\bcov: (\d+)"),
@@ -127,7 +129,7 @@ class Run:
         self._before = set(findings.iterdir())
         (self._folder / "dictionary").write_text(dictionary(target.words), encoding="ascii")
         self._start = time.monotonic()
-        self._bound = (seconds or _SHORT_SECONDS) + 2 * _INPUT_SECONDS
+        self._bound = (seconds or _SHORT_SECONDS) + _BEYOND_SECONDS
         file = target.check.__module__.rpartition(".")[2]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -205,11 +205,12 @@ def check_unit(data: bytes) -> None:
         assert len(command) == 1
         words = command_words(command[0][len("ExecStart=") :])
         assert [word.replace("%%", "%") for word in words] == [text, "-I", PROGRAM]
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="utf-8", errors="strict")
     with contextlib.redirect_stdout(out):
         to_journal(4, text)
     out.flush()
-    said = t.cast("io.BytesIO", out.buffer).getvalue()
+    said = raw.getvalue()
     assert said.startswith(b"<4>")
     assert said.count(b"\n") == 1
     assert said.endswith(b"\n")

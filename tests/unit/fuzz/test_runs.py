@@ -109,7 +109,5 @@ def test_what_is_missing_of_an_input_is_empty() -> None:
 def test_choices_end_with_the_first() -> None:
     choices = Choices(b"\x05\x01\x02ab\xff")
     assert [choices.number(3), choices.flag(), choices.text(3)] == [1, True, "ab"]
-    assert choices.left
-    assert choices.pick("xyz") == "x"
-    assert not choices.left
+    assert [choices.left, choices.pick("xyz"), choices.left] == [True, "x", False]
     assert [choices.number(500), choices.some(choices.flag, 2), choices.text(4)] == [0, [], ""]
