@@ -160,7 +160,7 @@ TARGETS = (
         "gridd_conf",
         "kept to the byte; a key is set once, read back, and put back as it was",
         check_gridd_conf,
-        runs=3000,
+        runs=800,
         words=(
             "ServerAddress=",
             "# ServerPort=7070",
@@ -178,7 +178,7 @@ TARGETS = (
         "nvidia_smi",
         "GPUs are read as the driver tells of them; any text is read, and tells true addresses",
         check_nvidia_smi,
-        runs=5000,
+        runs=1000,
         words=(
             "gpus\n%%\n",
             "GPU 00000000:65:00.0\n",
@@ -194,7 +194,7 @@ TARGETS = (
         "gridd_log",
         "a line is one event or none, in the order of runs, with words of its own line",
         check_gridd_log,
-        runs=3000,
+        runs=800,
         words=(
             "nvidia-gridd[7]: ",
             "Nov 22 10:11:12 vm ",
@@ -215,7 +215,7 @@ TARGETS = (
         "token",
         "no token is refused, and nothing that a file holds is told",
         check_token_file,
-        runs=6000,
+        runs=1000,
         words=(
             "eyJhbGciOiJSUzI1NiJ9",
             ".",

@@ -105,7 +105,7 @@ TARGETS = (
         "growth",
         "twice the text takes about twice the time, for every parser",
         check_time,
-        runs=150,
+        runs=30,
         words=(*(f"{name}\n%%\n" for name in PARSERS), "\n%%\n", " ", "\n", "\\\n", "#", "(Info: "),
         longest=128,
     ),

@@ -116,7 +116,7 @@ TARGETS = (
         "qat_config",
         "kept to the byte; a value is set once, where it stands; what was put in goes again",
         check_qat_config,
-        runs=4000,
+        runs=800,
         words=(
             "[GENERAL]\n",
             "[KERNEL]\n",
@@ -134,7 +134,7 @@ TARGETS = (
         "qat_instances",
         "declared instances are written once: a second task changes nothing",
         check_qat_instances,
-        runs=2000,
+        runs=500,
         words=(
             "[SSL]\n",
             "[KERNEL]\n",
@@ -153,7 +153,7 @@ TARGETS = (
         "qatlib_environment",
         "a policy is put in, read back and taken out again to the byte",
         check_qatlib_environment,
-        runs=5000,
+        runs=1000,
         words=("POLICY=", "\n%%\n", "ServicesEnabled=", "\r\n", "#", "'", "1"),
     ),
 )

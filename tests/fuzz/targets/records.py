@@ -152,7 +152,7 @@ TARGETS = (
         "undo",
         "a record is read or told to be none; the same when it is written and read again",
         check_undo,
-        runs=4000,
+        runs=800,
         words=(
             '{"modules": {"vfio_passthrough": {"0000:01:00.0": ',
             '{"found": {"driver": null, "id": "8086:0001", "override": null}, "set": null}',
@@ -180,14 +180,14 @@ TARGETS = (
         "boot_record",
         "what is remembered of boot files is read as it was written, to the byte",
         check_boot_record,
-        runs=4000,
+        runs=800,
         longest=128,
     ),
     Target(
         "mps_record",
         "payload sizes are read or told to be none; the same when written and read again",
         check_sizes,
-        runs=4000,
+        runs=800,
         words=(
             '{"devices": {"0000:01:00.0": {"id": "8086:0001", "mps": 256}}, "version": 1}',
             "[[[",
@@ -197,7 +197,7 @@ TARGETS = (
         "package_record",
         "the driver package is read or told to be none; the same when written and read again",
         check_package,
-        runs=4000,
+        runs=800,
         words=('{"package": {', '"version": 1', "[[[", '"a": null'),
     ),
 )

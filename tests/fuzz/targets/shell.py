@@ -173,7 +173,7 @@ TARGETS = (
         "shell",
         "what is known of a variable is what dash and bash have",
         check_shell,
-        runs=1200,
+        runs=500,
         longest=96,
     ),
 )
