@@ -64,9 +64,11 @@ class Grubenv(LineFile):
             HwaccelError: when the value does not fit.
         """
         content = self.content or b""
-        line = next((line for line in self._settings() if line[1] == KERNELOPTS), None)
-        if line is None or not lines:
+        found = [line for line in self._settings() if line[1] == KERNELOPTS]
+        if not found or not lines:
             return content
+        # Of several the last one counts.
+        line = found[-1]
         text = self.text[: line.start(2)] + _escaped(str(lines[0])) + self.text[line.end(2) :]
         used = text.encode("utf-8", "surrogateescape").rstrip(b"#")
         if len(used) > len(content):
