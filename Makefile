@@ -15,12 +15,15 @@ MAKEFLAGS += --no-print-directory
 RUN := scripts/in-venv
 STEP := scripts/step
 
+# How long each target of fuzz runs.
+SECONDS ?= 60
+
 # The one place that knows how the emulated host of the demo is made, entered and thrown away.
 DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry built sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit fuzz fuzz-short registry built sanity docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -44,6 +47,7 @@ test: ## every test there is, fast ones first
 	@$(STEP) setup make setup
 	@scripts/beside lint sanity
 	@$(STEP) unit make unit
+	@$(STEP) fuzz make fuzz-short
 	@$(STEP) registry make registry
 	@$(STEP) built make built
 	@$(STEP) molecule make molecule
@@ -57,6 +61,12 @@ format: setup ## let ruff format the Python files, and write the code's messages
 
 unit: setup ## unit tests, without a machine
 	@$(RUN) scripts/unit
+
+fuzz: setup ## fuzz each parser for SECONDS=60, or those of TARGET="a b"; findings go to .build/fuzz
+	@$(RUN) scripts/fuzz --seconds $(SECONDS) $(TARGET)
+
+fuzz-short: setup ## fuzz each parser a fixed number of times, which is the same every time
+	@$(RUN) scripts/fuzz $(TARGET)
 
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry
