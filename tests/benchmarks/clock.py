@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ansible_collections.hwaccel.virt.tests.benchmarks.figures import MeasureErr
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
+
+LAUNCH = Path(__file__).resolve().parent / "launch.py"
 
 
 class Cost(t.NamedTuple):
@@ -36,17 +39,18 @@ def spend(
     Raises:
         MeasureError: when it fails.
     """
+    note = output.with_name(f"{output.name}.cost")
     with Path(stdin or os.devnull).open("rb") as source, output.open("wb") as sink:
-        process = subprocess.Popen(
-            list(command),
+        subprocess.run(
+            [sys.executable, "-I", "-S", str(LAUNCH), str(note), *command],
+            check=True,
             stdin=source,
             stdout=sink,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
         )
-        _pid, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    seconds, peak, code = note.read_text(encoding="ascii").split()
+    if code != "0":
         told = output.read_text(encoding="utf-8", errors="replace")[-4000:]
-        raise MeasureError(f"{command[0]} ended with {process.returncode}: {told}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+        raise MeasureError(f"{command[0]} ended with {code}: {told}")
+    return Cost(float(seconds), int(peak))

@@ -13,6 +13,7 @@ from ansible.executor.module_common import modify_module
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible_collections.hwaccel.virt.tests.benchmarks.figures import Figure, Order, Outcome
 from ansible_collections.hwaccel.virt.tests.benchmarks.spread import Spread
 
@@ -45,7 +46,8 @@ _INTERNAL: dict[str, t.Any] = {
 
 def build(module: str, options: dict[str, t.Any]) -> bytes:
     """Return what Ansible sends to a host for a task, as it makes it itself."""
-    init_plugin_loader()
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader()
     found = module_loader.find_plugin_with_context(module)
     built = modify_module(
         module_name=found.resolved_fqcn,

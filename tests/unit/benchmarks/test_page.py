@@ -30,7 +30,6 @@ MET = Figure("fast / ping", "8 VFs", Spread(1.2, 1.1, 1.3, 7), 1.25)
 MISSED = Figure("slow <module> / ping", "8 VFs", Spread(2.0, 1.9, 2.5, 3), 1.25)
 AGAIN = Figure("fast / ping", "32 VFs", Spread(1.4, 1.4, 1.4, 1))
 ORDER = Order("task ping, ms", "8 VFs", Spread(1000, 900, 1100, 7))
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def entry(*figures: Figure) -> store.Entry:
@@ -67,12 +66,12 @@ def test_every_benchmark_is_described() -> None:
 
 def test_plot_has_a_mark_left_of_the_goal_for_what_is_met() -> None:
     root = read(plot([MET, MISSED, AGAIN]))
-    marks = root.findall(f"{SVG}circle")
+    marks = root.findall("circle")
     assert [mark.get("class") for mark in marks] == ["met", "missed"]
-    (goal,) = (line for line in root.findall(f"{SVG}line") if line.get("class") == "goal")
+    (goal,) = (line for line in root.findall("line") if line.get("class") == "goal")
     met, missed = (float(mark.get("cx", 0)) for mark in marks)
     assert met < float(goal.get("x1", 0)) < missed
-    assert "slow <module> / ping, 8 VFs" in [text.text for text in root.findall(f"{SVG}text")]
+    assert "slow <module> / ping, 8 VFs" in [text.text for text in root.findall("text")]
 
 
 @pytest.mark.parametrize(

@@ -13,37 +13,35 @@ import pytest
 from ansible_collections.hwaccel.virt.tests.benchmarks import growth, trees
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import FrameType
 
-    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
+    from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner, Result
 
 SIZES = (32, 64, 128)
 OURS = "hwaccel/virt"
 
 
-class Lines:
-    """Counts the lines of the collection that run, each turn of a loop on one line too."""
+def lines_of(work: Callable[[], object]) -> int:
+    """Return how many lines of the collection run, each turn of a loop on one line too."""
+    number = 0
 
-    def __init__(self) -> None:
-        self.number = 0
+    def called(frame: FrameType, _event: str, _argument: object) -> t.Any:
+        return line if OURS in frame.f_code.co_filename else None
 
-    def __enter__(self) -> Lines:
-        self._before = sys.gettrace()
-        sys.settrace(self._called)
-        return self
+    def line(_frame: FrameType, event: str, _argument: object) -> t.Any:
+        nonlocal number
+        number += event == "line"
+        return line
 
-    def __exit__(self, *_error: object) -> None:
-        sys.settrace(self._before)
-
-    def _called(self, frame: FrameType, _event: str, _argument: object) -> t.Any:
-        # What dataclasses have made stands in no file.
-        name = frame.f_code.co_filename
-        return self._line if OURS in name or name == "<string>" else None
-
-    def _line(self, _frame: FrameType, event: str, _argument: object) -> t.Any:
-        self.number += event == "line"
-        return self._line
+    before = sys.gettrace()
+    sys.settrace(called)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return number
 
 
 def options(module: str, root: Path, vfs: list[str], *, one_by_one: bool) -> dict[str, t.Any]:
@@ -58,15 +56,15 @@ def options(module: str, root: Path, vfs: list[str], *, one_by_one: bool) -> dic
 def test_work_grows_as_the_functions_do(
     module: str, tmp_path: Path, run_module: ModuleRunner, *, one_by_one: bool
 ) -> None:
-    lines = {}
-    for size in SIZES:
+    def lines_at(size: int) -> int:
         root = tmp_path / str(size)
         root.mkdir()
         wanted = options(module, root, trees.build(root, size), one_by_one=one_by_one)
         run_module(module, wanted)
-        with Lines() as counted:
-            result = run_module(module, wanted)
-        assert result["changed"] is False, result
-        lines[size] = counted.number
-    first, second = lines[64] - lines[32], lines[128] - lines[64]
-    assert 0 < second <= 2.1 * first, lines
+        results: list[Result] = []
+        lines = lines_of(lambda: results.append(run_module(module, wanted)))
+        assert results[0]["changed"] is False, results
+        return lines
+
+    small, middle, large = map(lines_at, SIZES)
+    assert 0 < large - middle <= 2.1 * (middle - small), (small, middle, large)
