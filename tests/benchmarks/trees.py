@@ -56,7 +56,16 @@ def build(root: Path, functions: int) -> list[str]:
     machine.write("sys/class/iommu/dmar0/intel-iommu/version", "1:0\n")
     vfs: list[str] = []
     for number, pf in enumerate(cards(functions)):
-        machine.add_pf(FAMILY, pf, total=VFS, vfs=VFS, group=10_000 + number, vf_driver="vfio-pci")
+        machine.add_pf(
+            FAMILY,
+            pf,
+            total=VFS,
+            vfs=VFS,
+            # As qat_sriov leaves it.
+            autoprobe=False,
+            group=10_000 + number,
+            vf_driver="vfio-pci",
+        )
         made = machine.vfs(pf)
         for address in (pf, *made):
             machine.write(f"{machine.device(address)}/numa_node", f"{number % SOCKETS}\n")
