@@ -49,7 +49,7 @@ EMULATED: dict[str, t.Callable[[int], Outcome]] = {
 }
 BENCHMARKS = {**LOCAL, **EMULATED}
 ROUNDS = {"payload": 1, "growth": 5, "fleet": 3, "role": 5, "peers": 5}
-MANY_ROUNDS = 12
+MANY_ROUNDS = 7
 
 
 def line_of(*command: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -84,13 +85,14 @@ def compare(costs: dict[int, list[float]]) -> Outcome:
 
 def measure(rounds: int) -> Outcome:
     """Run the same playbook on each fleet in each round."""
-    with scratch() as name:
+    # Where there is memory for files, programs may not be run from it.
+    with scratch() as name, tempfile.TemporaryDirectory() as programs:
         folder = Path(name)
         root, noted, told = folder / "host", folder / "times", folder / "told"
         root.mkdir()
         noted.mkdir()
         vfs = trees.build(root, FUNCTIONS)
-        interpreter = folder / "python"
+        interpreter = Path(programs) / "python"
         interpreter.write_text(INTERPRETER.format(python=sys.executable, folder=noted))
         interpreter.chmod(0o755)
         options = {f"fleet_{module}": trees.options(module, root, vfs) for module in MODULES}
