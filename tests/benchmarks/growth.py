@@ -57,7 +57,8 @@ def lay(
     folder: Path, sizes: t.Iterable[int], modules: t.Iterable[str]
 ) -> dict[tuple[str, int], Task]:
     """Make the trees and the tasks, with everything in place, so that there is nothing to do."""
-    tasks = {}
+    tasks: dict[tuple[str, int], Task] = {}
+    sent: list[payload.Sent] = []
     for size in sizes:
         root = folder / f"host-{size}"
         root.mkdir()
@@ -65,9 +66,11 @@ def lay(
         for module in modules:
             task = Task(folder / f"{module}-{size}.py", folder / f"{module}-{size}.json")
             options = trees.options(module, root, vfs)
-            task.sent.write_bytes(payload.build(payload.COLLECTION + module, options))
-            task.run()
+            sent.append((payload.COLLECTION + module, options, task.sent))
             tasks[module, size] = task
+    payload.build(sent)
+    for task in tasks.values():
+        task.run()
     for (module, size), task in tasks.items():
         task.run()
         result = task.result()

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible.executor.module_common import modify_module
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader, module_loader
-from ansible.template import Templar
-from ansible.utils.collection_loader import AnsibleCollectionConfig
-from ansible_collections.hwaccel.virt.tests.benchmarks.figures import Figure, Order, Outcome
+from ansible_collections.hwaccel.virt.tests.benchmarks.figures import (
+    Figure,
+    MeasureError,
+    Order,
+    Outcome,
+)
 from ansible_collections.hwaccel.virt.tests.benchmarks.spread import Spread
 
 MODULES = Path(__file__).resolve().parents[2] / "plugins" / "modules"
@@ -23,42 +27,27 @@ MEASURE = "ansible.builtin.file"
 GOAL = 1.3
 AT = "1 task"
 
-# What the controller adds to the options of every task.
-_INTERNAL: dict[str, t.Any] = {
-    "_ansible_check_mode": False,
-    "_ansible_debug": False,
-    "_ansible_diff": False,
-    "_ansible_ignore_unknown_opts": False,
-    "_ansible_keep_remote_files": False,
-    "_ansible_no_log": False,
-    "_ansible_remote_tmp": "~/.ansible/tmp",
-    "_ansible_selinux_special_fs": [],
-    "_ansible_shell_executable": "/bin/sh",
-    "_ansible_socket": None,
-    "_ansible_syslog_facility": "LOG_USER",
-    "_ansible_target_log_info": None,
-    "_ansible_tmpdir": None,
-    "_ansible_tracebacks_for": [],
-    "_ansible_verbosity": 0,
-    "_ansible_version": "2.19",
-}
+SEND = Path(__file__).resolve().parent / "send.py"
+# A module, its options, and the file for what is sent.
+Sent = tuple[str, dict[str, t.Any], Path]
 
 
-def build(module: str, options: dict[str, t.Any]) -> bytes:
-    """Return what Ansible sends to a host for a task, as it makes it itself."""
-    if AnsibleCollectionConfig.collection_finder is None:
-        init_plugin_loader()
-    found = module_loader.find_plugin_with_context(module)
-    built = modify_module(
-        module_name=found.resolved_fqcn,
-        module_path=found.plugin_resolved_path,
-        module_args={**_INTERNAL, "_ansible_module_name": found.resolved_fqcn, **options},
-        templar=Templar(loader=DataLoader()),
-        # Else it would be looked for, on a host.
-        task_vars={"ansible_python_interpreter": "/usr/bin/python3"},
-        module_compression="ZIP_DEFLATED",
+def build(tasks: t.Iterable[Sent]) -> None:
+    """Write what Ansible sends to a host for each task, as it makes it itself.
+
+    Raises:
+        MeasureError: when it cannot.
+    """
+    asked = json.dumps([(module, options, str(path)) for module, options, path in tasks])
+    done = subprocess.run(
+        [sys.executable, "-I", str(SEND)],
+        check=False,
+        input=asked,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    return bytes(built.b_module_data)
+    if done.returncode:
+        raise MeasureError(f"{SEND.name}: {done.stderr[-4000:]}")
 
 
 def compare(sizes: dict[str, int], measure: int) -> Outcome:
@@ -82,5 +71,14 @@ def compare(sizes: dict[str, int], measure: int) -> Outcome:
 def measure(_rounds: int) -> Outcome:
     """Build the payload of every module; it is the same each time."""
     names = sorted(path.stem for path in MODULES.glob("[!_]*.py"))
-    sizes = {name: len(build(COLLECTION + name, {})) for name in names}
-    return compare(sizes, len(build(MEASURE, {"path": "/etc", "state": "directory"})))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measure = folder / "measure"
+        build(
+            [
+                (MEASURE, {"path": "/etc", "state": "directory"}, measure),
+                *((COLLECTION + name, {}, folder / name) for name in names),
+            ]
+        )
+        sizes = {name: (folder / name).stat().st_size for name in names}
+        return compare(sizes, measure.stat().st_size)

@@ -35,10 +35,13 @@ def test_every_module_finds_nothing_to_do(tmp_path: Path) -> None:
     assert not any(guest["differs"] for guest in guests)
 
 
-def test_a_payload_is_what_ansible_sends() -> None:
-    sent = payload.build("ansible.builtin.ping", {"data": "pong pong"})
-    assert b"pong pong" in sent
-    assert len(sent) < len(payload.build("hwaccel.virt.qat_sriov", {}))
+def test_a_payload_is_what_ansible_sends(tmp_path: Path) -> None:
+    payload.build([("ansible.builtin.ping", {"data": "pong pong"}, tmp_path / "sent")])
+    told = tmp_path / "told"
+    spend([sys.executable], told, stdin=tmp_path / "sent")
+    assert json.loads(told.read_text(encoding="utf-8"))["ping"] == "pong pong"
+    with pytest.raises(MeasureError, match="no_such: no such module"):
+        payload.build([("hwaccel.virt.no_such", {}, tmp_path / "sent")])
 
 
 def test_the_clock_counts_processor_time(tmp_path: Path) -> None:
