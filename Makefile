@@ -80,7 +80,7 @@ sanity: setup ## ansible-test sanity on an export of the tracked files
 molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through pytest-ansible
 	@$(RUN) scripts/molecule $(SCENARIO)
 
-bench: setup ## measure against driverctl and ping on the emulated host, write docs/benchmarks.md
+bench: setup ## measure every figure, write docs/benchmarks.md (scripts/bench --only NAME: one of them)
 	@$(RUN) scripts/bench
 
 docs: ## render the documentation to .build/docs

@@ -33,6 +33,8 @@ if t.TYPE_CHECKING:
 _LOCK = "/run/hwaccel.lock"
 _USERS, _GROUPS, _ID_FIELD = "/etc/passwd", "/etc/group", 2
 _LINK_LIMIT = 40
+# With another root devices are never written, so that its folders stand still meanwhile.
+_STILL = "/sys/"
 _LAST_LINES = 20
 # More than that many bytes are not looked through for the last lines.
 _LAST_BYTES = 16384
@@ -80,6 +82,7 @@ class Host:
         self.live = self.root == "/"
         self.privileged = not self.live or os.geteuid() == 0
         self.read_seconds = read_seconds
+        self._folders: dict[str, str] = {}
         self._child = Child(self._answer)
         self._runner = Child(self._run_in_child)
 
@@ -89,6 +92,18 @@ class Host:
         """Return where C(path) lies on this machine; links never lead out of the root."""
         if self.live:
             return path
+        folder, _slash, name = path.rpartition("/")
+        if not folder.startswith(_STILL) or name in ("", ".", ".."):
+            return self._walk(path, follow=follow)
+        known = self._folders.get(folder)
+        if known is None:
+            known = self._folders[folder] = self._walk(folder, follow=True)
+        place = f"{known}/{name}"
+        if follow and os.path.islink(place):
+            return self._walk(path, follow=True)
+        return place
+
+    def _walk(self, path: str, *, follow: bool) -> str:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         inside: list[str] = []
         links = 0
@@ -97,7 +112,7 @@ class Host:
             if part == "..":
                 del inside[-1:]
                 continue
-            here = os.path.join(self.root, *inside, part)
+            here = "/".join((self.root, *inside, part))
             if (parts or follow) and os.path.islink(here):
                 links += 1
                 if links > _LINK_LIMIT:
@@ -108,7 +123,7 @@ class Host:
                 parts[:0] = [piece for piece in target.split("/") if piece not in ("", ".")]
                 continue
             inside.append(part)
-        return os.path.join(self.root, *inside)
+        return "/".join((self.root, *inside))
 
     def exists(self, path: str) -> bool:
         """Tell whether the path leads to something."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict
 
-from .._iommu.groups import read_iommu
+from .._iommu.groups import read_groups, read_iommu
 from .._pci.function import read_functions
 from .._qat.problems import problems_of
 from .._qat.rules import read_rules
@@ -25,8 +25,10 @@ from .problems import firmware_hints, host_problems
 from .standing import read_standing
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._host import Host
-    from .._iommu.groups import Iommu
+    from .._iommu.groups import Iommu, IommuGroup
     from .._qat.rules import SriovRule
 
 
@@ -50,7 +52,7 @@ def gather(host: Host) -> dict[str, t.Any]:
     return {
         "cpu": asdict(cpu),
         "kernel": asdict(kernel),
-        "iommu": _iommu_result(iommu),
+        "iommu": _iommu_result(iommu, read_groups(host, iommu)),
         "firmware_hints": firmware_hints(cpu, iommu, pfs),
         "devices": accelerators.as_result(),
         "services": {name: asdict(service) for name, service in services.items()},
@@ -62,7 +64,7 @@ def gather(host: Host) -> dict[str, t.Any]:
     }
 
 
-def _iommu_result(iommu: Iommu) -> dict[str, t.Any]:
+def _iommu_result(iommu: Iommu, groups: Iterable[IommuGroup]) -> dict[str, t.Any]:
     return {
         "active": iommu.active,
         "vendor": iommu.vendor,
@@ -75,7 +77,7 @@ def _iommu_result(iommu: Iommu) -> dict[str, t.Any]:
                 "type": group.kind,
                 "devices": [str(address) for address in group.devices],
             }
-            for group in iommu.groups
+            for group in groups
         ],
     }
 

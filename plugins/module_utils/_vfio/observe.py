@@ -81,7 +81,8 @@ def observe(host: Host, wanted: Wanted) -> State:
     kept = [
         device for device in devices if device.reserved and device.address not in chosen.by_address
     ]
-    devices = [device for device in devices if device not in kept]
+    left_alone = {device.address for device in kept}
+    devices = [device for device in devices if device.address not in left_alone]
     if not wanted.present:
         devices = [_with_native(host, release, device) for device in devices]
     caught = {rule.address for rule in rules if rule.early}

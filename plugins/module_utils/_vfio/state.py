@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .._qat.devices import is_denylisted, vf_family
 from .holders import is_vfio_driver
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .._errors import Problem
     from .._pci.address import PciAddress
@@ -115,12 +116,14 @@ class Surroundings:
     others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     wants: str | None = None
 
+    @cached_property
+    def _groups(self) -> dict[int, list[PciFunction]]:
+        return by_group(self.functions.values())
+
     def group(self, function: PciFunction) -> list[PciFunction]:
         """Return the functions of a function's IOMMU group, with itself and bridges, sorted."""
         number = function.iommu_group
-        if number is None:
-            return []
-        return [each for each in self.functions.values() if each.iommu_group == number]
+        return [] if number is None else self._groups.get(number, [])
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,15 @@ class State:
     skipped: tuple[Device, ...]
     around: Surroundings
     orphans: tuple[PciFunction, ...] = ()
+
+
+def by_group(functions: Iterable[PciFunction]) -> dict[int, list[PciFunction]]:
+    """Return functions by the number of their IOMMU group, in the order that they come in."""
+    found: dict[int, list[PciFunction]] = {}
+    for function in functions:
+        if function.iommu_group is not None:
+            found.setdefault(function.iommu_group, []).append(function)
+    return found
 
 
 def blocks_group(function: PciFunction) -> bool:

@@ -509,8 +509,8 @@ class RunningHost(Host):
         self.prompt_udev = True
 
     def locate(self, path: str, *, follow: bool = True) -> str:
-        """Stay below the root."""
-        return self.recording.locate(path, follow=follow)
+        """Stay below the root, where folders come and go as on a machine that runs."""
+        return self.recording._walk(path, follow=follow)
 
     def canonical(self, path: str) -> str:
         """Follow the links below the root."""
