@@ -20,7 +20,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry built sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry faults built sanity docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,7 @@ test: ## every test there is, fast ones first
 	@$(STEP) setup make setup
 	@scripts/beside lint sanity
 	@$(STEP) unit make unit
+	@$(STEP) faults $(RUN) scripts/faults
 	@$(STEP) registry make registry
 	@$(STEP) built make built
 	@$(STEP) molecule make molecule
@@ -57,6 +58,9 @@ format: setup ## let ruff format the Python files, and write the code's messages
 
 unit: setup ## unit tests, without a machine
 	@$(RUN) scripts/unit
+
+faults: setup ## kills, full disks, errors of the kernel, runs at once: at every moment, not at a few
+	@$(RUN) scripts/faults --every
 
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry
