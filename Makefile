@@ -23,7 +23,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit fuzz fuzz-short registry built sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit fuzz fuzz-short faults registry built sanity docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,7 @@ test: ## every test there is, fast ones first
 	@scripts/beside lint sanity
 	@$(STEP) unit make unit
 	@$(STEP) fuzz make fuzz-short
+	@$(STEP) faults $(RUN) scripts/faults
 	@$(STEP) registry make registry
 	@$(STEP) built make built
 	@$(STEP) molecule make molecule
@@ -67,6 +68,9 @@ fuzz: setup ## fuzz each parser for SECONDS=60, or those of TARGET="a b"; findin
 
 fuzz-short: setup ## fuzz each parser a fixed number of times, which is the same every time
 	@$(RUN) scripts/fuzz $(TARGET)
+
+faults: setup ## kills, full disks, errors of the kernel, runs at once: at every moment, not at a few
+	@$(RUN) scripts/faults --every
 
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry

@@ -31,6 +31,10 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LOCK = "/run/hwaccel.lock"
+# What file systems answer that have no locks, such as network ones.
+_NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# A file that is not whole yet: this, and eight characters.
+_TEMPORARY, _RANDOM_BYTES = ".hwaccel-", 4
 _USERS, _GROUPS, _ID_FIELD = "/etc/passwd", "/etc/group", 2
 _LINK_LIMIT = 40
 # With another root devices are never written, so that its folders stand still meanwhile.
@@ -40,6 +44,8 @@ _LAST_LINES = 20
 _LAST_BYTES = 16384
 # By how much longer a child is waited for than what it does may take.
 _CHILD_SECONDS = 2.0
+_LOCK_SECONDS = 0.2
+_PCI_DEVICES = "/sys/bus/pci/devices/"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
 
 
@@ -75,6 +81,8 @@ class Host:
     Attributes:
         live: whether the root is that of the running machine.
         privileged: whether everything there can be read, as root can.
+        unread: what could not be read of PCI devices, for a report that goes on without it; None
+            where that is an error.
     """
 
     def __init__(self, root: str | os.PathLike[str] = "/", *, read_seconds: float = 3.0) -> None:
@@ -85,6 +93,8 @@ class Host:
         self._folders: dict[str, str] = {}
         self._child = Child(self._answer)
         self._runner = Child(self._run_in_child)
+        self._held: int | None = None
+        self.unread: list[HostError] | None = None
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -251,9 +261,20 @@ class Host:
             with open(self.locate(path), "rb") as file:
                 return file.read()
         except OSError as error:
-            if error.errno in _GONE:
-                return None
-            raise HostError.from_os("read", path, error.errno or 0) from error
+            if error.errno not in _GONE:
+                self.unanswered(path, error.errno or 0)
+            return None
+
+    def unanswered(self, path: str, number: int) -> None:
+        """Note a read that failed where a report goes on without it.
+
+        Raises:
+            HostError: everywhere else.
+        """
+        error = HostError.from_os("read", path, number)
+        if self.unread is None or number == errno.EACCES or not path.startswith(_PCI_DEVICES):
+            raise error
+        self.unread.append(error)
 
     def read_piece(self, path: str, offset: int, size: int) -> bytes:
         """Return a part of a file, as much as there is of it; nothing where there is no file."""
@@ -309,7 +330,7 @@ class Host:
         except SilentError:
             return BLOCKED
         if number:
-            raise HostError.from_os("read", path, number)
+            self.unanswered(path, number)
         return value
 
     def _ask(self, question: list[str], seconds: float) -> tuple[str | None, int]:
@@ -318,6 +339,10 @@ class Host:
 
     def _answer(self, question: list[str]) -> tuple[str | None, int]:
         """Read or write an attribute, or write a piece of one, in the child."""
+        if self._held is not None:
+            # Where this run is killed, a child that hangs must not keep the next one away.
+            os.close(self._held)
+            self._held = None
         action, path, *values = question
         try:
             if action == "read":
@@ -373,7 +398,8 @@ class Host:
         temporary = ""
         try:
             os.makedirs(folder, mode=0o755, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".hwaccel-", dir=folder)
+            _tidy(folder)
+            handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
             with open(handle, "wb") as file:
                 file.write(content)
                 file.flush()
@@ -415,9 +441,11 @@ class Host:
     def remove_file(self, path: str) -> None:
         """Remove a file; one that is not there is fine."""
         place = self.locate(path, follow=False)
+        folder = os.path.dirname(place)
         try:
+            _tidy(folder)
             os.unlink(place)
-            _sync_folder(os.path.dirname(place))
+            _sync_folder(folder)
         except OSError as error:
             if error.errno not in _GONE:
                 raise HostError.from_os("remove", path, error.errno or errno.EIO) from error
@@ -425,12 +453,14 @@ class Host:
     def write_link(self, path: str, target: str) -> None:
         """Make a symbolic link in one step; it replaces a link or a file."""
         place = self.locate(path, follow=False)
-        temporary = f"{place}.hwaccel-{os.getpid()}"
+        folder = os.path.dirname(place)
+        temporary = os.path.join(folder, f"{_TEMPORARY}{os.urandom(_RANDOM_BYTES).hex()}")
         try:
-            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            _tidy(folder)
             os.symlink(target, temporary)
             os.rename(temporary, place)
-            _sync_folder(os.path.dirname(place))
+            _sync_folder(folder)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -453,6 +483,7 @@ class Host:
                 check=False,
                 timeout=seconds,
                 env=_environment(),
+                pass_fds=self._kept(),
             )
         except OSError as error:
             raise HostError.from_os("run", command[0], error.errno or 0) from error
@@ -511,11 +542,15 @@ class Host:
         self._check_live(command)
         told = f"{' '.join(command)}, run in {folder},"
         with self._open_log(log) as output:
-            start = output.tell()
-            output.write(f"$ {' '.join(command)}\n".encode("utf-8", "surrogateescape"))
-            output.flush()
             try:
-                status = _run_group(command, output, self.locate(folder), seconds)
+                start = output.tell()
+                output.write(f"$ {' '.join(command)}\n".encode("utf-8", "surrogateescape"))
+            except OSError as error:
+                raise HostError.from_os("write", log, error.errno or 0) from error
+            try:
+                status = _run_group(
+                    command, output, self.locate(folder), seconds, kept=self._kept()
+                )
             except OSError as error:
                 raise HostError.from_os(f"run in {folder}", command[0], error.errno or 0) from error
         if status == 0:
@@ -531,7 +566,8 @@ class Host:
         try:
             os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            return os.fdopen(os.open(place, flags, 0o600), "ab")
+            # Unbuffered: nothing is left over that closing it would have to write.
+            return t.cast("t.BinaryIO", os.fdopen(os.open(place, flags, 0o600), "ab", buffering=0))
         except OSError as error:
             raise HostError.from_os("write", path, error.errno or 0) from error
 
@@ -539,22 +575,35 @@ class Host:
         if not self.live:
             raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
 
+    def _kept(self) -> tuple[int, ...]:
+        """Return what a command keeps open: the lock, as a command outlives a run that is killed.
+
+        Two that make the same menu or build in the same folder at once would spoil it.
+        """
+        return () if self._held is None else (self._held,)
+
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
-        """Keep other runs of the collection away from the running machine meanwhile."""
-        if not self.live:
-            yield
-            return
+        """Keep other runs of the collection away from the same tree meanwhile.
+
+        A tree that is not the running machine is locked by its root folder, so that no file is
+        added to it; where its file system has no locks it goes without.
+        """
+        path = _LOCK if self.live else self.root
+        flags = os.O_RDWR | os.O_CREAT if self.live else os.O_RDONLY | os.O_DIRECTORY
         try:
-            handle = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, flags | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise HostError.from_os("open", _LOCK, error.errno or 0) from error
+            raise HostError.from_os("open", path, error.errno or 0) from error
         try:
-            _wait_for_lock(handle, seconds)
+            _wait_for_lock(handle, path, seconds, needed=self.live)
+            self._held = handle
             yield
         finally:
-            # A child that the kernel does not let go has a copy of the handle, and lives on.
-            fcntl.flock(handle, fcntl.LOCK_UN)
+            self._held = None
+            # A command that is still there has a copy of the handle, and may live on.
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
 
 
@@ -576,6 +625,8 @@ def _run_group(
     output: t.BinaryIO,
     folder: str,
     seconds: float,
+    *,
+    kept: tuple[int, ...],
 ) -> int | None:
     """Run a command and return its status, None where it had to be killed with its children."""
     with subprocess.Popen(
@@ -586,6 +637,7 @@ def _run_group(
         stderr=subprocess.STDOUT,
         env=_environment(),
         start_new_session=True,
+        pass_fds=kept,
     ) as process:
         try:
             return process.wait(seconds)
@@ -595,18 +647,35 @@ def _run_group(
             return None
 
 
-def _wait_for_lock(handle: int, seconds: float) -> None:
+def _wait_for_lock(handle: int, path: str, seconds: float, *, needed: bool) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                message = f"another run of the collection holds {_LOCK} for more than {seconds:g} s"
+                message = (
+                    "another run of the collection, or a command that one has started, holds "
+                    f"{path} for more than {seconds:g} s: run again once it has ended (fuser "
+                    f"{path} tells its process)"
+                )
                 raise BlockedError(message, errno.EBUSY) from error
-            time.sleep(0.2)
+            time.sleep(_LOCK_SECONDS)
+        except OSError as error:
+            if needed or error.errno not in _NO_LOCKS:
+                raise HostError.from_os("lock", path, error.errno or 0) from error
+            return
         else:
             return
+
+
+def _tidy(folder: str) -> None:
+    """Remove the temporary files of runs that were killed: the lock keeps others away."""
+    size = len(_TEMPORARY) + 2 * _RANDOM_BYTES
+    for name in os.listdir(folder):
+        if name.startswith(_TEMPORARY) and len(name) == size:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
 
 
 def _take_over(old: str, new: str, mode: int) -> None:

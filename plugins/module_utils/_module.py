@@ -51,11 +51,13 @@ def run_module(
     try:
         job = make_job(module.params)
         host = _privileged_host(module.params["root"])
-        if module.check_mode or not host.live:
-            result = _rehearse(job, host, write_files=not module.check_mode)
+        if module.check_mode:
+            result = _rehearse(job, host, write_files=False)
         else:
             with host.lock():
-                result = _perform(job, host)
+                result = (
+                    _perform(job, host) if host.live else _rehearse(job, host, write_files=True)
+                )
     except HwaccelError as error:
         module.fail_json(msg=_text(str(error)), **_encodable(dict(error.found)))
     for warning in result.pop("warnings"):
@@ -141,7 +143,7 @@ def _perform(job: Job[S], host: Host) -> Result:
         except HwaccelError as error:
             error.found = _found(job, host, before)
             raise
-        after = job.observe(host)
+        after = _look_again(job, host)
         unmet = job.unmet(before, after)
         if unmet is not None:
             not_taken = NotTakenError(unmet)
@@ -149,6 +151,15 @@ def _perform(job: Job[S], host: Host) -> Result:
             raise not_taken
     plan.close(host)
     return {**_outcome(plan), **job.report(before, after)}
+
+
+def _look_again(job: Job[S], host: Host) -> S:
+    """Return what is there after the changes."""
+    try:
+        return job.observe(host)
+    except HwaccelError as error:
+        message = f"the changes are made, but what came of them cannot be told: {error}; run again"
+        raise NotTakenError(message) from error
 
 
 def _found(job: Job[S], host: Host, before: S) -> Result:

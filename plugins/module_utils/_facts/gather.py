@@ -21,12 +21,13 @@ from .health import health_problems
 from .limits import limit_problems, read_limits
 from .lockdown import lockdown_problems
 from .platform import read_cpu, read_kernel, read_services
-from .problems import firmware_hints, host_problems
+from .problems import firmware_hints, host_problems, unread_problems
 from .standing import read_standing
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .._errors import HostError
     from .._host import Host
     from .._iommu.groups import Iommu, IommuGroup
     from .._qat.rules import SriovRule
@@ -34,6 +35,8 @@ if t.TYPE_CHECKING:
 
 def gather(host: Host) -> dict[str, t.Any]:
     """Return the module's return values."""
+    unread: list[HostError] = []
+    host.unread = unread
     cpu, kernel, iommu = read_cpu(host), read_kernel(host), read_iommu(host)
     rules, services, limits = read_rules(host), read_services(host), read_limits(host)
     functions, bindings = read_functions(host), read_bindings(host)
@@ -48,6 +51,7 @@ def gather(host: Host) -> dict[str, t.Any]:
         *limit_problems(host, limits, services, pfs),
         *rule_problems(rules, functions, accelerators.pfs),
         *binding_problems(bindings, functions),
+        *unread_problems(unread),
     ]
     return {
         "cpu": asdict(cpu),

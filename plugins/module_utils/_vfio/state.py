@@ -100,6 +100,7 @@ class Surroundings:
         foreign: drivers that driverctl sets at boot.
         others: by group, what is in it that is no PCI function and has a driver.
         wants: where the link leads by which the boot wants our unit.
+        initramfs_due: whether an earlier run was killed before it had the initramfs made.
     """
 
     functions: Mapping[PciAddress, PciFunction]
@@ -115,6 +116,7 @@ class Surroundings:
     foreign: Mapping[PciAddress, str]
     others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     wants: str | None = None
+    initramfs_due: bool = False
 
     @cached_property
     def _groups(self) -> dict[int, list[PciFunction]]:

@@ -601,6 +601,6 @@ class RunningHost(Host):
 
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
-        """Keep nobody away."""
-        del seconds
-        yield
+        """Lock the tree, rather than the machine on which the test runs."""
+        with self.recording.lock(seconds=seconds):
+            yield

@@ -615,6 +615,25 @@ def test_a_file_in_the_place_of_a_folder(host: Host) -> None:
     assert (Path(host.root) / "x").read_bytes() == b"old"
 
 
+def test_what_a_killed_run_left_behind_goes(host: Host) -> None:
+    root = Path(host.root)
+    others = [".hwaccel-mine", ".hwaccel-a1b2c3d4e", "hwaccel-a1b2c3d4", ".a1b2c3d4"]
+    for write in (
+        lambda: host.write_file("/x", b"new", 0o644),
+        lambda: host.write_link("/link", "x"),
+        lambda: host.remove_file("/x"),
+    ):
+        for name in [".hwaccel-a1b2c3d4", ".hwaccel-_x_y_z_0", *others]:
+            (root / name).write_bytes(b"half")
+        write()
+        assert {path.name for path in root.iterdir()} - {"x", "link"} == set(others)
+
+
+def test_a_log_that_cannot_be_written() -> None:
+    with pytest.raises(HostError, match=r"cannot write /dev/full: .*ENOSPC"):
+        Host().run_logged(("true",), "/dev/full", folder="/", seconds=30.0)
+
+
 def test_removing(host: Host) -> None:
     root = Path(host.root)
     (root / "x").write_bytes(b"old")
@@ -725,9 +744,14 @@ def test_a_child_that_hangs_does_not_keep_the_lock(
         os.close(os.open(silent, os.O_WRONLY))
 
 
-def test_a_tree_needs_no_lock(host: Host, lock_file: Path) -> None:
+def test_a_tree_is_locked_without_a_file(host: Host, lock_file: Path) -> None:
     with host.lock():
         assert not lock_file.exists()
+        assert list(Path(host.root).iterdir()) == []
+        with pytest.raises(BlockedError, match=f"holds {host.root} "), host.lock(seconds=0):
+            pytest.fail("two runs at once")
+    with host.lock(seconds=0):
+        pass
 
 
 def test_a_lock_that_cannot_be_made(
