@@ -20,7 +20,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry built sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry built sanity compat docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through 
 
 bench: setup ## measure against driverctl and ping on the emulated host, write docs/benchmarks.md
 	@$(RUN) scripts/bench
+
+compat: setup ## unit tests with every Python and ansible-core promised; writes docs/compatibility.md
+	@$(RUN) python tools/compat.py
 
 docs: ## render the documentation to .build/docs
 	@scripts/setup docs
