@@ -210,7 +210,7 @@ class Host:
             return self._number_in(_USERS, name)
         try:
             return pwd.getpwnam(name).pw_uid
-        except KeyError:
+        except (KeyError, ValueError):
             return None
 
     def group_id(self, name: str) -> int | None:
@@ -219,7 +219,7 @@ class Host:
             return self._number_in(_GROUPS, name)
         try:
             return grp.getgrnam(name).gr_gid
-        except KeyError:
+        except (KeyError, ValueError):
             return None
 
     def _number_in(self, path: str, name: str) -> int | None:

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
 
 _PIECES = re.compile(r'(?:"[^"]*(?:"|\Z)|[^\s"])+|\s+', re.ASCII)
 _END = "--"
+# Half of what the kernel takes in all: COMMAND_LINE_SIZE of x86 and arm64. It cuts off the rest.
+_LONGEST = 1024
 # Through a boot loader's configuration and its own shell: nothing that one of them would expand.
 _ALLOWED = re.compile(r'(?:[A-Za-z0-9_.,:/@%+=~-]|"[A-Za-z0-9_.,:/@%+=~ -]*")+', re.ASCII)
 
@@ -41,10 +43,12 @@ class Argument:
             InputError: when it is not one argument, or a boot loader would change it.
         """
         argument = cls(text)
-        if not _ALLOWED.fullmatch(text) or text == _END or not argument.name:
+        is_one = len(text) <= _LONGEST and _ALLOWED.fullmatch(text) is not None
+        if not is_one or text == _END or not argument.name:
             accepted = (
                 "one argument of the kernel each, such as name or name=value, of letters, digits "
-                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps"
+                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps, "
+                f"at most {_LONGEST} of them"
             )
             raise InputError(option, text, accepted)
         return argument

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from ansible_collections.hwaccel.virt.tests.unit.plugins import (
@@ -37,10 +37,17 @@ class Base:
     Args:
         prepare: lays what it needs.
         options: those that it cannot do without.
+        instead: options that take the place of others of these.
     """
 
     prepare: Callable[[Machine], object]
     options: Mapping[str, t.Any]
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    def given(self, option: str) -> Options:
+        """Return the options of a task that has another one."""
+        gone = self.instead.get(option)
+        return {name: value for name, value in self.options.items() if name != gone}
 
 
 def _add_grub(machine: Machine) -> None:
@@ -80,6 +87,7 @@ BASES = {
     "qat_config": Base(
         lambda machine: machine.write(config_runs.PF_FILE, config_runs.sample()),
         {"path": config_runs.PF_FILE, "general": {"ProcDebug": "1"}},
+        {"devices": "path"},
     ),
     "qat_mps": Base(lambda machine: machine.add_pf(), {"state": "saved"}),
     "qat_mps_watcher": Base(lambda machine: machine.add_pf(), {}),

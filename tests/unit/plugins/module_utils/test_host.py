@@ -303,6 +303,7 @@ def test_names_of_a_tree_and_of_the_machine(host: Host, live: Host) -> None:
     assert (host.user_id("root"), host.user_id("odd"), host.group_id("root")) == (None, None, None)
     assert (live.user_id("root"), live.group_id("root")) == (0, 0)
     assert (live.user_id("no such user"), live.group_id("no such group")) == (None, None)
+    assert (live.user_id("a\0b"), live.group_id("a\0b")) == (None, None)
 
 
 def test_room_on_a_file_system(host: Host) -> None:
