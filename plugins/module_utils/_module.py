@@ -24,8 +24,8 @@ Result = dict[str, t.Any]
 _ROOT = {"type": "path", "default": "/"}
 # Of names and of paths, in bytes: Linux limits.h.
 _LONGEST_NAME, _LONGEST = 255, 4096
-# What ends a line or a text for one reader or another.
-_BREAKING = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+# What ends a line or a text for one reader or another, or turns around what is shown.
+_BREAKING = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Job(t.Protocol[S]):

@@ -58,11 +58,15 @@ def _add_grub(machine: Machine) -> None:
     machine.write("etc/default/grub", 'GRUB_CMDLINE_LINUX=""\n')
 
 
-def _add_vfs(machine: Machine) -> None:
-    machine.add_iommu()
+def _add_card(machine: Machine) -> None:
     machine.add_vfio()
     machine.add_pf("4xxx", vfs=4)
     machine.add_services()
+
+
+def _add_vfs(machine: Machine) -> None:
+    machine.add_iommu()
+    _add_card(machine)
 
 
 def _add_licensing(machine: Machine) -> None:
@@ -96,7 +100,7 @@ BASES = {
     "qat_sriov": Base(_add_vfs, {}),
     "qatlib_service": Base(_add_vfs, {"devices": ["gen4"]}),
     "vfio_passthrough": Base(
-        lambda machine: (vfio_runs.add_host(machine), _add_vfs(machine)), {"devices": [PF]}
+        lambda machine: (vfio_runs.add_host(machine), _add_card(machine)), {"devices": [PF]}
     ),
 }
 
