@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 FOLDER, FILE, PROGRAM, PRIVATE = 0o755, 0o644, 0o755, 0o600
 # What is for root alone: records of what was found, logs of builds, copies of what was there.
 PRIVATE_PLACES = ("var/lib/hwaccel/", "var/log/hwaccel/")
-PROGRAMS = ("usr/local/lib/hwaccel-virt/", "etc/initramfs-tools/hooks/")
+PROGRAMS = ("etc/initramfs-tools/hooks/",)
 # What some modules take further than the tasks that just work.
 MORE: dict[str, dict[str, t.Any]] = {
     "gridd_license": {"backup": True, "server_address": "license.example.com"},
