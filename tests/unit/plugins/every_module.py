@@ -37,17 +37,17 @@ class Base:
     Args:
         prepare: lays what it needs.
         options: those that it cannot do without.
-        instead: options that take the place of others of these.
+        beside: what an option needs beside it, None for what it excludes.
     """
 
     prepare: Callable[[Machine], object]
     options: Mapping[str, t.Any]
-    instead: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, Options] = field(default_factory=dict)
 
     def given(self, option: str) -> Options:
         """Return the options of a task that has another one."""
-        gone = self.instead.get(option)
-        return {name: value for name, value in self.options.items() if name != gone}
+        told = {**self.options, **self.beside.get(option, {})}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 def _add_grub(machine: Machine) -> None:
@@ -91,11 +91,18 @@ BASES = {
     "qat_config": Base(
         lambda machine: machine.write(config_runs.PF_FILE, config_runs.sample()),
         {"path": config_runs.PF_FILE, "general": {"ProcDebug": "1"}},
-        {"devices": "path"},
+        {"devices": {"path": None}},
     ),
     "qat_mps": Base(lambda machine: machine.add_pf(), {"state": "saved"}),
     "qat_mps_watcher": Base(lambda machine: machine.add_pf(), {}),
-    "qat_package": Base(_add_archive, {"source": package_runs.SOURCE}),
+    "qat_package": Base(
+        _add_archive,
+        {"source": package_runs.SOURCE},
+        {
+            "signing_key": {"signing_certificate": "/root/cert"},
+            "signing_certificate": {"signing_key": "/root/key"},
+        },
+    ),
     "qat_software_info": Base(_add_vfs, {}),
     "qat_sriov": Base(_add_vfs, {}),
     "qatlib_service": Base(_add_vfs, {"devices": ["gen4"]}),

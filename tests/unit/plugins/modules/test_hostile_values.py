@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import typing as t
@@ -70,6 +71,14 @@ HOSTILE = {
     "empty": "",
     "blanks": "   ",
 }
+# How Ansible refuses by itself, without the value.
+OF_ANSIBLE = (
+    "dictionary requested",
+    "missing required arguments",
+    "unable to convert",
+    "unable to evaluate",
+    "Unsupported parameters",
+)
 # Types of which Ansible itself makes a number or a word, so that less is left to go wrong.
 NARROW = frozenset({"int", "bool", "float"})
 NARROW_KINDS = ("line feed", "command", "many digits", "empty")
@@ -143,7 +152,8 @@ def _source(content: bytes) -> list[str]:
         found.append(done.stdout.decode("utf-8", "surrogateescape"))
     assert found
     assert len(set(found)) == 1
-    return found[0].split(" ")
+    # As the kernel splits it: at blanks outside of quotes.
+    return re.findall(r'(?:"[^"]*"|[^\s"])+', found[0])
 
 
 # What reads a file that a free value may stand in, and returns the values there.
@@ -195,7 +205,9 @@ def _check_written(before: Files, after: Files, value: str, earlier: Iterable[st
 
 def _is_named(option: str, value: str, message: str) -> bool:
     """Tell whether an error names an option, or the file that the option is."""
-    if value.startswith("/") and message.startswith(f"{value}: "):
+    if value.startswith("/") and value in message:
+        return True
+    if any(word in message for word in OF_ANSIBLE):
         return True
     first, *below = option.split(".")
     return any(word in message for word in (first, *below[-1:]))
@@ -203,11 +215,13 @@ def _is_named(option: str, value: str, message: str) -> bool:
 
 def _quotes(value: str, message: str) -> bool:
     """Tell whether an error has the value, cut off where it is long."""
-    if "guests[].xml" in message or "unable to convert" in message:
-        # A document is told by its guest, and by where it is wrong; Ansible tells types alone.
+    if "guests[].xml" in message or any(word in message for word in OF_ANSIBLE):
+        # A document is told by its guest, and by where it is wrong.
         return True
     short = value[:60].strip()
     shown = (repr(short)[1:-1], short, json.dumps(short)[1:-1], repr(repr(short))[2:-2])
+    if short.startswith("/"):
+        shown = (*shown, os.path.normpath(short))
     return not short or any(each in message for each in shown)
 
 
@@ -236,7 +250,7 @@ def test_hostile_values(
     tried = [(kind, each) for kind in kinds for each in _given(spec, HOSTILE[kind])]
     if spec.get("type") == "path":
         # Such a path is one, if it is absolute.
-        tried += [(kind, f"/{HOSTILE[kind]}") for kind in HOSTILE]
+        tried += [(kind, f"/{HOSTILE[kind]}") for kind in HOSTILE if HOSTILE[kind]]
     accepted: list[str] = []
     for kind, given in tried:
         value = f"/{HOSTILE[kind]}" if str(given).startswith("/") else HOSTILE[kind]

@@ -79,11 +79,13 @@ def _run(name: str, options: dict[str, t.Any], *, check: bool) -> tuple[dict[str
     arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}
 
     def work() -> str:
-        basic._ANSIBLE_ARGS = json.dumps(arguments).encode()
-        basic._ANSIBLE_PROFILE = "legacy"
         told: list[str] = []
         out, beside = io.StringIO(), io.StringIO()
-        basic.AnsibleModule.warn = lambda _self, text: told.append(text)
+        # Never undone: the child ends with it.
+        patch = pytest.MonkeyPatch()
+        patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
+        patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        patch.setattr(basic.AnsibleModule, "warn", lambda _self, text: told.append(text))
         with redirect_stdout(out), redirect_stderr(beside):
             try:
                 module.main()
