@@ -64,6 +64,11 @@ def _add_card(machine: Machine) -> None:
     machine.add_services()
 
 
+def _add_functions(machine: Machine) -> None:
+    vfio_runs.add_host(machine)
+    _add_card(machine)
+
+
 def _add_vfs(machine: Machine) -> None:
     machine.add_iommu()
     _add_card(machine)
@@ -106,9 +111,7 @@ BASES = {
     "qat_software_info": Base(_add_vfs, {}),
     "qat_sriov": Base(_add_vfs, {}),
     "qatlib_service": Base(_add_vfs, {"devices": ["gen4"]}),
-    "vfio_passthrough": Base(
-        lambda machine: (vfio_runs.add_host(machine), _add_card(machine)), {"devices": [PF]}
-    ),
+    "vfio_passthrough": Base(_add_functions, {"devices": [PF]}),
 }
 
 
