@@ -19,7 +19,6 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins import (
     package_runs,
     vfio_runs,
 )
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
 from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import MODULES
 
 if t.TYPE_CHECKING:
@@ -111,7 +110,7 @@ BASES = {
     "qat_software_info": Base(_add_vfs, {}),
     "qat_sriov": Base(_add_vfs, {}),
     "qatlib_service": Base(_add_vfs, {"devices": ["gen4"]}),
-    "vfio_passthrough": Base(_add_functions, {"devices": [PF]}),
+    "vfio_passthrough": Base(_add_functions, {"devices": ["4xxx"]}),
 }
 
 

@@ -81,6 +81,8 @@ OF_ANSIBLE = (
 )
 # Types of which Ansible itself makes a number or a word, so that less is left to go wrong.
 NARROW = frozenset({"int", "bool", "float"})
+# What is tried within mappings too, each of whose values is checked like one that stands alone.
+DEEP = frozenset({"line feed", "double quote", "digits"})
 NARROW_KINDS = ("line feed", "command", "many digits", "empty")
 
 
@@ -101,12 +103,12 @@ def _every_option() -> list[tuple[str, str]]:
     ]
 
 
-def _given(option: Options, value: str) -> list[t.Any]:
+def _given(option: Options, value: str, *, deep: bool) -> list[t.Any]:
     """Return the shapes in which a value can be given for an option."""
     kind = option.get("type", "str")
     if kind == "list":
         inside = option.get("elements", "str")
-        if inside == "raw":
+        if inside == "raw" and deep:
             return [
                 [value],
                 [{"address": value, "id": "8086:4940"}],
@@ -114,8 +116,9 @@ def _given(option: Options, value: str) -> list[t.Any]:
             ]
         return [[value]]
     if kind == "dict":
-        deep = {"crypto": [{"name": value}], "cores": [value], "polling": value}
-        return [{value: "1"}, {"Custom": value}, {value: deep}, {"Custom": deep}]
+        inner = {"crypto": [{"name": value}], "cores": [value], "polling": value}
+        shapes = [{value: "1"}, {"Custom": value}, {value: inner}, {"Custom": inner}]
+        return shapes if deep else shapes[:2]
     return [value]
 
 
@@ -205,7 +208,7 @@ def _check_written(before: Files, after: Files, value: str, earlier: Iterable[st
 
 def _is_named(option: str, value: str, message: str) -> bool:
     """Tell whether an error names an option, or the file that the option is."""
-    if value.startswith("/") and value in message:
+    if value.startswith("/") and (value in message or os.path.normpath(value) in message):
         return True
     if any(word in message for word in OF_ANSIBLE):
         return True
@@ -219,7 +222,12 @@ def _quotes(value: str, message: str) -> bool:
         # A document is told by its guest, and by where it is wrong.
         return True
     short = value[:60].strip()
-    shown = (repr(short)[1:-1], short, json.dumps(short)[1:-1], repr(repr(short))[2:-2])
+    shown: tuple[str, ...] = (
+        repr(short)[1:-1],
+        short,
+        json.dumps(short)[1:-1],
+        repr(repr(short))[2:-2],
+    )
     if short.startswith("/"):
         shown = (*shown, os.path.normpath(short))
     return not short or any(each in message for each in shown)
@@ -247,7 +255,9 @@ def test_hostile_values(
     usual = run_module(module, dict(base.options), check=True)
     narrow = spec.get("type") in NARROW or "choices" in spec
     kinds = NARROW_KINDS if narrow else HOSTILE
-    tried = [(kind, each) for kind in kinds for each in _given(spec, HOSTILE[kind])]
+    tried = [
+        (kind, each) for kind in kinds for each in _given(spec, HOSTILE[kind], deep=kind in DEEP)
+    ]
     if spec.get("type") == "path":
         # Such a path is one, if it is absolute.
         tried += [(kind, f"/{HOSTILE[kind]}") for kind in HOSTILE if HOSTILE[kind]]
