@@ -23,7 +23,7 @@ DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit fuzz fuzz-short faults registry built sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit fuzz fuzz-short faults registry built sanity compat docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,9 @@ molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through 
 
 bench: setup ## measure every figure, write docs/benchmarks.md (scripts/bench --only NAME: one of them)
 	@$(RUN) scripts/bench
+
+compat: setup ## unit tests with every Python and ansible-core promised; writes docs/compatibility.md
+	@$(RUN) python tools/compat.py
 
 docs: ## render the documentation to .build/docs
 	@scripts/setup docs

@@ -26,6 +26,8 @@ _PIECES = re.compile(r'(?:"[^"]*(?:"|\Z)|[^\s"])+|\s+', re.ASCII)
 _QUOTE = '"'
 _BLANKS = frozenset(" \t\n\r\f\v")
 _END = "--"
+# Half of what the kernel takes in all: COMMAND_LINE_SIZE of x86 and arm64. It cuts off the rest.
+_LONGEST = 1024
 # Through a boot loader's configuration and its own shell: nothing that one of them would expand.
 _ALLOWED = re.compile(r'(?:[A-Za-z0-9_.,:/@%+=~-]|"[A-Za-z0-9_.,:/@%+=~ -]*")+', re.ASCII)
 
@@ -44,11 +46,13 @@ class Argument:
             InputError: when it is not one argument, or a boot loader would change it.
         """
         argument = cls(text)
+        is_one = len(text) <= _LONGEST and _ALLOWED.fullmatch(text) is not None
         is_named = bool(argument.name) and not argument.name.startswith("=")
-        if not _ALLOWED.fullmatch(text) or _is_end(text) or not is_named:
+        if not is_one or _is_end(text) or not is_named:
             accepted = (
                 "one argument of the kernel each, such as name or name=value, of letters, digits "
-                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps"
+                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps, "
+                f"at most {_LONGEST} of them"
             )
             raise InputError(option, text, accepted)
         return argument

@@ -303,6 +303,7 @@ def test_names_of_a_tree_and_of_the_machine(host: Host, live: Host) -> None:
     assert (host.user_id("root"), host.user_id("odd"), host.group_id("root")) == (None, None, None)
     assert (live.user_id("root"), live.group_id("root")) == (0, 0)
     assert (live.user_id("no such user"), live.group_id("no such group")) == (None, None)
+    assert (live.user_id("a\0b"), live.group_id("a\0b")) == (None, None)
 
 
 def test_room_on_a_file_system(host: Host) -> None:
@@ -526,9 +527,11 @@ def test_an_old_file_keeps_its_owner_and_context(
     place.write_bytes(b"old")
     given: list[tuple[object, ...]] = []
     monkeypatch.setattr(os, "geteuid", lambda: place.stat().st_uid + 1)
-    monkeypatch.setattr(os, "chown", lambda _path, *ids: given.append(ids))
-    monkeypatch.setattr(os, "getxattr", lambda path, name: f"{path} {name}".encode())
-    monkeypatch.setattr(os, "setxattr", lambda _path, *value: given.append(value))
+    monkeypatch.setattr(os, "fchown", lambda _handle, *ids: given.append(ids))
+    monkeypatch.setattr(
+        os, "getxattr", lambda file, name: f"{os.readlink(f'/proc/self/fd/{file}')} {name}".encode()
+    )
+    monkeypatch.setattr(os, "setxattr", lambda _handle, *value: given.append(value))
     host.write_file("/x", b"new", 0o640)
     assert given == [
         (place.stat().st_uid, place.stat().st_gid),
