@@ -34,6 +34,12 @@ ON_HOSTS = (f"{TESTS}/module_utils", f"{TESTS}/modules")
 # For Python 3.9, where later releases of pytest do not run.
 TOOLS_ON_HOSTS = ("pytest>=8.4,<10", "hypothesis>=6.100,<7", "pyyaml", "jinja2>=3.1,<4")
 TOOLS = ("pytest>=9.0,<10", "hypothesis>=6.100,<7", "pyyaml", "jinja2>=3.1,<4", "netaddr>=1.3,<2")
+# Those of pyproject.toml ask for a pytest that Python 3.9 has not.
+SETTINGS = """\
+[pytest]
+addopts = --strict-markers --import-mode=importlib -ra
+filterwarnings = error
+"""
 SECONDS = 3600
 
 
@@ -142,7 +148,10 @@ def run(pair: Pair, own: Path, arguments: list[str]) -> tuple[bool, str]:
     log = BUILD / f"{pair.name}.log"
     paths = ON_HOSTS if pair.side == "host" else (TESTS,)
     given = [] if any(each.startswith("tests/") for each in arguments) else list(paths)
-    command = [str(own), "-m", "pytest", "--quiet", "-o", "minversion=8.0", *given, *arguments]
+    settings = BUILD / "pytest.ini"
+    settings.write_text(SETTINGS, encoding="utf-8")
+    options = ["--quiet", "-c", str(settings), "--rootdir", str(CHECKOUT)]
+    command = [str(own), "-m", "pytest", *options, *given, *arguments]
     environment = {
         **os.environ,
         # Without the finder of Ansible it is an ordinary package.
