@@ -44,7 +44,7 @@ _INTERNAL: dict[str, t.Any] = {
 def build(module: str, options: dict[str, t.Any]) -> bytes:
     """Return what Ansible sends to a host for a task, as it makes it itself."""
     found = module_loader.find_plugin_with_context(module)
-    if not found.resolved:
+    if not found.resolved or found.resolved_fqcn is None:
         sys.exit(f"{module}: no such module")
     built = modify_module(
         module_name=found.resolved_fqcn,

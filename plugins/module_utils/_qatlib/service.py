@@ -182,7 +182,8 @@ def _changes(state: State, after: Settings, groups: dict[PciAddress, int]) -> It
             yield Command(("chgrp", "root", node.path))
             yield Command(("chmod", "g-rw", node.path))
     if last:
-        yield from (*last, _RELOAD_RULES)
+        yield from last
+        yield _RELOAD_RULES
     for node, to_us in nodes.items():
         yield _effect(node, to_us=to_us)
 

@@ -621,11 +621,12 @@ def test_a_file_in_the_place_of_a_folder(host: Host) -> None:
 def test_what_a_killed_run_left_behind_goes(host: Host) -> None:
     root = Path(host.root)
     others = [".hwaccel-mine", ".hwaccel-a1b2c3d4e", "hwaccel-a1b2c3d4", ".a1b2c3d4"]
-    for write in (
+    writes: list[Callable[[], None]] = [
         lambda: host.write_file("/x", b"new", 0o644),
         lambda: host.write_link("/link", "x"),
         lambda: host.remove_file("/x"),
-    ):
+    ]
+    for write in writes:
         for name in [".hwaccel-a1b2c3d4", ".hwaccel-_x_y_z_0", *others]:
             (root / name).write_bytes(b"half")
         write()

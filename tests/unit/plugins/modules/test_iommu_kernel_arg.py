@@ -12,6 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
 from ansible_collections.hwaccel.virt.tests.unit.plugins.boot_runs import (
+    BOOT_ID,
     DROP_IN,
     GRUB,
     MENU,

@@ -16,6 +16,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     COUNT,
     RULE_PATH,
     check_then_perform,
+    job,
     perform,
     rehearse,
     rule,
