@@ -4,9 +4,10 @@
 
 """Runs a command that has a PF reset, and tells what becomes of its Max Payload Size.
 
-Arguments: address, seconds to look on after the command has ended, command. Writes JSON: C(size),
-in bytes, before and at the end; C(wrong), for how many seconds at a time it was another than
-before; and C(log), what the watcher said meanwhile.
+Arguments: address, seconds to look on after the command has ended, command; where the size is wrong
+by then, it looks on for as long as a watcher takes at most. Writes JSON: C(size), in bytes, before
+and at the end; C(wrong), for how many seconds at a time it was another than before; and C(log),
+what the watcher said meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 STEP_SECONDS = 0.02
+LONGEST_SECONDS = 4.0
 
 
 def follow(device: Path, seconds: float, command: list[str]) -> dict[str, list[float | None]]:
@@ -30,8 +32,9 @@ def follow(device: Path, seconds: float, command: list[str]) -> dict[str, list[f
     before = size = payload_size(device)
     wrong, since = [], None
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    now = time.monotonic()
     end = None
-    while end is None or time.monotonic() < end:
+    while end is None or now < end or (since is not None and now < since + LONGEST_SECONDS):
         time.sleep(STEP_SECONDS)
         now, size = time.monotonic(), payload_size(device)
         if size != before and since is None:
@@ -42,7 +45,7 @@ def follow(device: Path, seconds: float, command: list[str]) -> dict[str, list[f
         if end is None and process.poll() is not None:
             end = now + seconds
     if since is not None:
-        wrong.append(round(time.monotonic() - since, 2))
+        wrong.append(round(now - since, 2))
     if process.returncode:
         sys.exit(f"{command} failed")
     return {"size": [before, size], "wrong": wrong}
