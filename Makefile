@@ -15,12 +15,15 @@ MAKEFLAGS += --no-print-directory
 RUN := scripts/in-venv
 STEP := scripts/step
 
+# How long each target of fuzz runs.
+SECONDS ?= 60
+
 # The one place that knows how the emulated host of the demo is made, entered and thrown away.
 DEMO := ansible-playbook hwaccel.virt.demo
 DEMO_CLEAN := $(DEMO) --extra-vars demo_state=absent
 DEMO_SSH := scripts/demo-ssh
 
-.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit registry built sanity docs molecule bench clean
+.PHONY: help setup setup-runtime demo demo-ssh demo-clean test lint format unit fuzz fuzz-short faults registry built sanity compat docs molecule bench clean
 
 help: ## list the targets
 	@scripts/help $(firstword $(MAKEFILE_LIST))
@@ -44,6 +47,8 @@ test: ## every test there is, fast ones first
 	@$(STEP) setup make setup
 	@scripts/beside lint sanity
 	@$(STEP) unit make unit
+	@$(STEP) fuzz make fuzz-short
+	@$(STEP) faults $(RUN) scripts/faults
 	@$(STEP) registry make registry
 	@$(STEP) built make built
 	@$(STEP) molecule make molecule
@@ -58,6 +63,15 @@ format: setup ## let ruff format the Python files, and write the code's messages
 unit: setup ## unit tests, without a machine
 	@$(RUN) scripts/unit
 
+fuzz: setup ## fuzz each parser for SECONDS=60, or those of TARGET="a b"; findings go to .build/fuzz
+	@$(RUN) scripts/fuzz --seconds $(SECONDS) $(TARGET)
+
+fuzz-short: setup ## fuzz each parser a fixed number of times, which is the same every time
+	@$(RUN) scripts/fuzz $(TARGET)
+
+faults: setup ## kills, full disks, errors of the kernel, runs at once: at every moment, not at a few
+	@$(RUN) scripts/faults --every
+
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry
 
@@ -70,8 +84,11 @@ sanity: setup ## ansible-test sanity on an export of the tracked files
 molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through pytest-ansible
 	@$(RUN) scripts/molecule $(SCENARIO)
 
-bench: setup ## measure against driverctl and ping on the emulated host, write docs/benchmarks.md
+bench: setup ## measure every figure, write docs/benchmarks.md (scripts/bench --only NAME: one of them)
 	@$(RUN) scripts/bench
+
+compat: setup ## unit tests with every Python and ansible-core promised; writes docs/compatibility.md
+	@$(RUN) python tools/compat.py
 
 docs: ## render the documentation to .build/docs
 	@scripts/setup docs

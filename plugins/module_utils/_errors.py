@@ -12,6 +12,14 @@ import typing as t
 from dataclasses import dataclass
 from types import MappingProxyType
 
+# Longer ones are no numbers of anything, and Python refuses to convert some of them.
+_MOST_DIGITS = 18
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a whole number from 0 on, of a length that numbers have."""
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+
 
 class HwaccelError(Exception):
     """What an operator has to know; the module runner alone turns it into a failed task.

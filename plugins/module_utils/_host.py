@@ -19,7 +19,6 @@ import pwd
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 import typing as t
 from dataclasses import dataclass
@@ -31,14 +30,33 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LOCK = "/run/hwaccel.lock"
+# What file systems answer that have no locks, such as network ones.
+_NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# A file that is not whole yet: this, and eight characters.
+_TEMPORARY, _RANDOM_BYTES = ".hwaccel-", 4
 _USERS, _GROUPS, _ID_FIELD = "/etc/passwd", "/etc/group", 2
 _LINK_LIMIT = 40
+# With another root devices are never written, so that its folders stand still meanwhile.
+_STILL = "/sys/"
 _LAST_LINES = 20
 # More than that many bytes are not looked through for the last lines.
 _LAST_BYTES = 16384
 # By how much longer a child is waited for than what it does may take.
 _CHILD_SECONDS = 2.0
+_LOCK_SECONDS = 0.2
+_PCI_DEVICES = "/sys/bus/pci/devices/"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
+_FOLDER_MODE = 0o755
+_CONTEXT = "security.selinux"
+_HELD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+# What /dev/null is. A unit that leads there is masked, and so are rules.
+_NULL, _MASK = (1, 3), "/dev/null, which masks it,"
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class Blocked:
@@ -73,6 +91,8 @@ class Host:
     Attributes:
         live: whether the root is that of the running machine.
         privileged: whether everything there can be read, as root can.
+        unread: what could not be read of PCI devices, for a report that goes on without it; None
+            where that is an error.
     """
 
     def __init__(self, root: str | os.PathLike[str] = "/", *, read_seconds: float = 3.0) -> None:
@@ -80,8 +100,11 @@ class Host:
         self.live = self.root == "/"
         self.privileged = not self.live or os.geteuid() == 0
         self.read_seconds = read_seconds
+        self._folders: dict[str, str] = {}
         self._child = Child(self._answer)
         self._runner = Child(self._run_in_child)
+        self._held: int | None = None
+        self.unread: list[HostError] | None = None
 
     # -- paths -----------------------------------------------------------------------------
 
@@ -89,6 +112,18 @@ class Host:
         """Return where C(path) lies on this machine; links never lead out of the root."""
         if self.live:
             return path
+        folder, _slash, name = path.rpartition("/")
+        if not folder.startswith(_STILL) or name in ("", ".", ".."):
+            return self._walk(path, follow=follow)
+        known = self._folders.get(folder)
+        if known is None:
+            known = self._folders[folder] = self._walk(folder, follow=True)
+        place = f"{known}/{name}"
+        if follow and os.path.islink(place):
+            return self._walk(path, follow=True)
+        return place
+
+    def _walk(self, path: str, *, follow: bool) -> str:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         inside: list[str] = []
         links = 0
@@ -97,7 +132,7 @@ class Host:
             if part == "..":
                 del inside[-1:]
                 continue
-            here = os.path.join(self.root, *inside, part)
+            here = "/".join((self.root, *inside, part))
             if (parts or follow) and os.path.islink(here):
                 links += 1
                 if links > _LINK_LIMIT:
@@ -108,7 +143,7 @@ class Host:
                 parts[:0] = [piece for piece in target.split("/") if piece not in ("", ".")]
                 continue
             inside.append(part)
-        return os.path.join(self.root, *inside)
+        return "/".join((self.root, *inside))
 
     def exists(self, path: str) -> bool:
         """Tell whether the path leads to something."""
@@ -200,7 +235,7 @@ class Host:
             return self._number_in(_USERS, name)
         try:
             return pwd.getpwnam(name).pw_uid
-        except KeyError:
+        except (KeyError, ValueError):
             return None
 
     def group_id(self, name: str) -> int | None:
@@ -209,7 +244,7 @@ class Host:
             return self._number_in(_GROUPS, name)
         try:
             return grp.getgrnam(name).gr_gid
-        except KeyError:
+        except (KeyError, ValueError):
             return None
 
     def _number_in(self, path: str, name: str) -> int | None:
@@ -233,12 +268,25 @@ class Host:
     def read_bytes(self, path: str) -> bytes | None:
         """Return a file's content, or None when it is not there; sysfs attributes included."""
         try:
-            with open(self.locate(path), "rb") as file:
+            with open(self.locate(path), "rb", opener=_open_file) as file:
                 return file.read()
+        except _NoFileError as error:
+            raise HostError(f"cannot read {path}: {error} is there, and no file") from error
         except OSError as error:
-            if error.errno in _GONE:
-                return None
-            raise HostError.from_os("read", path, error.errno or 0) from error
+            if error.errno not in _GONE:
+                self.unanswered(path, error.errno or 0)
+            return None
+
+    def unanswered(self, path: str, number: int) -> None:
+        """Note a read that failed where a report goes on without it.
+
+        Raises:
+            HostError: everywhere else.
+        """
+        error = HostError.from_os("read", path, number)
+        if self.unread is None or number == errno.EACCES or not path.startswith(_PCI_DEVICES):
+            raise error
+        self.unread.append(error)
 
     def read_piece(self, path: str, offset: int, size: int) -> bytes:
         """Return a part of a file, as much as there is of it; nothing where there is no file."""
@@ -258,10 +306,12 @@ class Host:
             size: how many bytes are looked at: a log may have grown for years.
         """
         try:
-            with open(self.locate(path), "rb") as file:
+            with open(self.locate(path), "rb", opener=_open_file) as file:
                 length = file.seek(0, os.SEEK_END)
                 file.seek(max(0, length - size))
                 content = file.read(size)
+        except _NoFileError as error:
+            raise HostError(f"cannot read {path}: {error} is there, and no file") from error
         except OSError as error:
             if error.errno in _GONE:
                 return None
@@ -294,7 +344,7 @@ class Host:
         except SilentError:
             return BLOCKED
         if number:
-            raise HostError.from_os("read", path, number)
+            self.unanswered(path, number)
         return value
 
     def _ask(self, question: list[str], seconds: float) -> tuple[str | None, int]:
@@ -303,16 +353,18 @@ class Host:
 
     def _answer(self, question: list[str]) -> tuple[str | None, int]:
         """Read or write an attribute, or write a piece of one, in the child."""
+        if self._held is not None:
+            # Where this run is killed, a child that hangs must not keep the next one away.
+            os.close(self._held)
+            self._held = None
         action, path, *values = question
         try:
             if action == "read":
-                return self.attribute(path), 0
+                return _read_attribute(path), 0
             if action == "patch":
                 _write_piece(path, int(values[0]), bytes.fromhex(values[1]))
             else:
                 _write_attribute(path, values[0])
-        except HostError as error:
-            return None, error.number or errno.EIO
         except OSError as error:
             return None, error.errno or errno.EIO
         return None, 0
@@ -353,24 +405,24 @@ class Host:
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
-        place = os.path.realpath(path) if self.live else self.locate(path)
-        folder = os.path.dirname(place)
-        temporary = ""
-        try:
-            os.makedirs(folder, mode=0o755, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".hwaccel-", dir=folder)
-            with open(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                _take_over(place, temporary, mode)
-                os.fsync(file.fileno())
-            os.rename(temporary, place)
-            _sync_folder(folder)
-        except OSError as error:
-            if temporary:
+        with self._reach("write", path, make=True) as (folder, name):
+            _tidy(folder)
+            temporary = _temporary_name()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            # Nobody else can open it before it has its owner and mode.
+            handle = os.open(temporary, flags, 0o600, dir_fd=folder)
+            try:
+                with open(handle, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    _take_over(folder, name, handle, mode)
+                    os.fsync(handle)
+                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
                 with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-            raise HostError.from_os("write", path, error.errno or errno.EIO) from error
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+            _sync_folder(folder)
 
     def flush(self, path: str) -> None:
         """Have the disk keep a file that a command has written, or those of a folder."""
@@ -378,48 +430,84 @@ class Host:
         try:
             folder = place if os.path.isdir(place) else os.path.dirname(place)
             files = [place] if folder != place else [each.path for each in os.scandir(place)]
-            for file in filter(os.path.isfile, files):
-                _sync(file)
-            _sync_folder(folder)
+            for each in (*filter(os.path.isfile, files), folder):
+                _sync(each)
         except OSError as error:
             if error.errno not in _GONE:
                 raise HostError.from_os("flush", path, error.errno or errno.EIO) from error
 
     def set_permissions(self, path: str, wanted: Permissions) -> None:
         """Give a file an owner, a group and a mode."""
-        place = self.locate(path)
-        try:
-            found = os.stat(place)
-            # A change of the owner takes bits of the mode away, so that the mode comes last.
-            if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
-                os.chown(place, wanted.uid, wanted.gid)
-            os.chmod(place, wanted.mode)
-        except OSError as error:
-            raise HostError.from_os("set permissions of", path, error.errno or 0) from error
+        with self._reach("set permissions of", path) as (folder, name):
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(name, flags, dir_fd=folder)
+            try:
+                found = _stat_file(handle, _owner(os.fstat(folder)))
+                # A change of the owner takes bits of the mode away, so that the mode comes last.
+                if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
+                    os.fchown(handle, wanted.uid, wanted.gid)
+                os.fchmod(handle, wanted.mode)
+            finally:
+                os.close(handle)
 
     def remove_file(self, path: str) -> None:
         """Remove a file; one that is not there is fine."""
-        place = self.locate(path, follow=False)
         try:
-            os.unlink(place)
-            _sync_folder(os.path.dirname(place))
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise HostError.from_os("remove", path, error.errno or errno.EIO) from error
+            with self._reach("remove", path, follow=False) as (folder, name):
+                _tidy(folder)
+                os.unlink(name, dir_fd=folder)
+                _sync_folder(folder)
+        except HostError as error:
+            if error.number not in _GONE:
+                raise
 
     def write_link(self, path: str, target: str) -> None:
         """Make a symbolic link in one step; it replaces a link or a file."""
-        place = self.locate(path, follow=False)
-        temporary = f"{place}.hwaccel-{os.getpid()}"
+        with self._reach("make the link", path, make=True, follow=False) as (folder, name):
+            _tidy(folder)
+            temporary = _temporary_name()
+            os.symlink(target, temporary, dir_fd=folder)
+            try:
+                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+            _sync_folder(folder)
+
+    @contextlib.contextmanager
+    def _reach(
+        self, action: str, path: str, *, make: bool = False, follow: bool = True
+    ) -> Iterator[tuple[int, str]]:
+        """Hold the folder of a path open, and yield it with the name in it.
+
+        What is done there stays in that folder and below the root, whatever path or link is
+        changed meanwhile.
+
+        Args:
+            action: what for, as errors tell it.
+            make: whether folders that are missing are made.
+            follow: whether a link in the place of the file is followed.
+
+        Raises:
+            HostError: for every error of the system within, for what is no file, and for links of
+                others that lead to what is not theirs.
+        """
         try:
-            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-            os.symlink(target, temporary)
-            os.rename(temporary, place)
-            _sync_folder(os.path.dirname(place))
+            walk = _Walk(self.root, make=make)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise HostError.from_os("make the link", path, error.errno or errno.EIO) from error
+            raise HostError.from_os(action, path, error.errno or errno.EIO) from error
+        try:
+            name = walk.to(path, follow=follow)
+            yield walk.folder, name
+        except _NoFileError as error:
+            raise HostError(f"cannot {action} {path}: {error} is there, and no file") from error
+        except OSError as error:
+            raise HostError.from_os(action, path, error.errno or errno.EIO) from error
+        except _UnsafeError as error:
+            raise HostError(f"cannot {action} {path}: {error}") from error
+        finally:
+            walk.close()
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Run a command of the running machine and return its standard output."""
@@ -438,6 +526,7 @@ class Host:
                 check=False,
                 timeout=seconds,
                 env=_environment(),
+                pass_fds=self._kept(),
             )
         except OSError as error:
             raise HostError.from_os("run", command[0], error.errno or 0) from error
@@ -496,11 +585,15 @@ class Host:
         self._check_live(command)
         told = f"{' '.join(command)}, run in {folder},"
         with self._open_log(log) as output:
-            start = output.tell()
-            output.write(f"$ {' '.join(command)}\n".encode("utf-8", "surrogateescape"))
-            output.flush()
             try:
-                status = _run_group(command, output, self.locate(folder), seconds)
+                start = output.tell()
+                output.write(f"$ {' '.join(command)}\n".encode("utf-8", "surrogateescape"))
+            except OSError as error:
+                raise HostError.from_os("write", log, error.errno or 0) from error
+            try:
+                status = _run_group(
+                    command, output, self.locate(folder), seconds, kept=self._kept()
+                )
             except OSError as error:
                 raise HostError.from_os(f"run in {folder}", command[0], error.errno or 0) from error
         if status == 0:
@@ -512,34 +605,49 @@ class Host:
         raise HostError(f"{told} failed with status {status}; the end of {log}:\n{last}")
 
     def _open_log(self, path: str) -> t.BinaryIO:
-        place = self.locate(path)
-        try:
-            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            return os.fdopen(os.open(place, flags, 0o600), "ab")
-        except OSError as error:
-            raise HostError.from_os("write", path, error.errno or 0) from error
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        # A FIFO without a reader is an error then, and does not wait for one.
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK
+        with self._reach("write", path, make=True) as (folder, name):
+            handle = os.open(name, flags, 0o600, dir_fd=folder)
+            # Unbuffered: nothing is left over that closing it would have to write.
+            return t.cast("t.BinaryIO", os.fdopen(handle, "ab", buffering=0))
 
     def _check_live(self, command: Sequence[str]) -> None:
         if not self.live:
             raise HostError(f"{command[0]}: commands are not run for the tree {self.root}")
 
+    def _kept(self) -> tuple[int, ...]:
+        """Return what a command keeps open: the lock, as a command outlives a run that is killed.
+
+        Two that make the same menu or build in the same folder at once would spoil it.
+        """
+        return () if self._held is None else (self._held,)
+
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
-        """Keep other runs of the collection away from the running machine meanwhile."""
-        if not self.live:
-            yield
-            return
+        """Keep other runs of the collection away from the same tree meanwhile.
+
+        A tree that is not the running machine is locked by its root folder, so that no file is
+        added to it; where its file system has no locks it goes without.
+        """
+        path = _LOCK if self.live else self.root
+        flags = os.O_RDONLY | os.O_DIRECTORY
+        if self.live:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
         try:
-            handle = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, flags | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise HostError.from_os("open", _LOCK, error.errno or 0) from error
+            raise HostError.from_os("open", path, error.errno or 0) from error
         try:
-            _wait_for_lock(handle, seconds)
+            _wait_for_lock(handle, path, seconds, needed=self.live)
+            self._held = handle
             yield
         finally:
-            # A child that the kernel does not let go has a copy of the handle, and lives on.
-            fcntl.flock(handle, fcntl.LOCK_UN)
+            self._held = None
+            # A command that is still there has a copy of the handle, and may live on.
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
 
 
@@ -561,6 +669,8 @@ def _run_group(
     output: t.BinaryIO,
     folder: str,
     seconds: float,
+    *,
+    kept: tuple[int, ...],
 ) -> int | None:
     """Run a command and return its status, None where it had to be killed with its children."""
     with subprocess.Popen(
@@ -571,6 +681,7 @@ def _run_group(
         stderr=subprocess.STDOUT,
         env=_environment(),
         start_new_session=True,
+        pass_fds=kept,
     ) as process:
         try:
             return process.wait(seconds)
@@ -580,44 +691,235 @@ def _run_group(
             return None
 
 
-def _wait_for_lock(handle: int, seconds: float) -> None:
+def _wait_for_lock(handle: int, path: str, seconds: float, *, needed: bool) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                message = f"another run of the collection holds {_LOCK} for more than {seconds:g} s"
+                message = (
+                    "another run of the collection, or a command that one has started, holds "
+                    f"{path} for more than {seconds:g} s: run again once it has ended (fuser "
+                    f"{path} tells its process)"
+                )
                 raise BlockedError(message, errno.EBUSY) from error
-            time.sleep(0.2)
+            time.sleep(_LOCK_SECONDS)
+        except OSError as error:
+            if needed or error.errno not in _NO_LOCKS:
+                raise HostError.from_os("lock", path, error.errno or 0) from error
+            return
         else:
             return
 
 
-def _take_over(old: str, new: str, mode: int) -> None:
+class _UnsafeError(Exception):
+    """A user who is not trusted has a path lead to what is not that user's."""
+
+
+class _NoFileError(OSError):
+    """What stands at a path is no file: reading it may wait for ever, and writing it acts."""
+
+
+class _Walk:
+    """A way from the root to a folder, each step taken in the folder that is held open.
+
+    Links are followed here and not by the kernel, so that they stay below the root. Whoever owns a
+    link, or the folder that it is in, chooses where it leads: for a user who is neither root nor
+    the user of this process that has to be a folder of the same user.
+    """
+
+    def __init__(self, root: str, *, make: bool) -> None:
+        self._make = make
+        self._trusted = frozenset({0, os.geteuid()})
+        self._led: list[tuple[int, str]] = []
+        self._links = 0
+        self._handles = [os.open(root, _HELD | os.O_DIRECTORY)]
+
+    @property
+    def folder(self) -> int:
+        """The folder that the way has come to."""
+        return self._handles[-1]
+
+    def close(self) -> None:
+        """Let go of every folder."""
+        while self._handles:
+            os.close(self._handles.pop())
+
+    def to(self, path: str, *, follow: bool) -> str:
+        """Go to the folder of a path, and return the name that is left."""
+        parts = _parts(path)
+        while parts:
+            part = parts.pop(0)
+            if part == "..":
+                self._go_up(1)
+                continue
+            target = self._link(part) if parts or follow else None
+            if target is not None:
+                if target.startswith("/"):
+                    self._go_up(len(self._handles))
+                parts[:0] = _parts(target)
+            elif not parts:
+                self._check()
+                return part
+            else:
+                self._handles.append(self._entered(part))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+
+    def _go_up(self, steps: int) -> None:
+        """Leave folders, but for the root."""
+        while steps and len(self._handles) > 1:
+            os.close(self._handles.pop())
+            steps -= 1
+
+    def _link(self, name: str) -> str | None:
+        """Return what a link says, None for what is none."""
+        try:
+            target = os.readlink(name, dir_fd=self.folder)
+            link = os.stat(name, dir_fd=self.folder, follow_symlinks=False)
+        except OSError:
+            return None
+        self._links += 1
+        if self._links > _LINK_LIMIT:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        owners = {_owner(link), _owner(os.fstat(self.folder))}
+        self._led += [(owner, name) for owner in owners - self._trusted]
+        return target
+
+    def _entered(self, name: str) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(name, _HELD | os.O_DIRECTORY, dir_fd=self.folder)
+        if not self._make:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        self._check()
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=self.folder)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(name, flags, dir_fd=self.folder)
+            # Whatever the mask of the process takes from modes.
+            os.fchmod(handle, _FOLDER_MODE)
+            return handle
+        return os.open(name, _HELD | os.O_DIRECTORY, dir_fd=self.folder)
+
+    def _check(self) -> None:
+        """Look whether links of others have led to what is theirs."""
+        owner = _owner(os.fstat(self.folder))
+        for user, name in self._led:
+            if user != owner:
+                message = (
+                    f"user {user} can have the link {name} on the way lead anywhere, and it leads "
+                    f"to a folder of user {owner}: name the path without the link"
+                )
+                raise _UnsafeError(message)
+
+
+def _owner(found: os.stat_result) -> int:
+    return found.st_uid
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _temporary_name() -> str:
+    return f"{_TEMPORARY}{os.urandom(_RANDOM_BYTES).hex()}"
+
+
+def _tidy(folder: int) -> None:
+    """Remove the temporary files of runs that were killed: the lock keeps others away."""
+    size = len(_temporary_name())
+    # Only the place of the folder is held open.
+    handle = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        names = os.listdir(handle)
+    finally:
+        os.close(handle)
+    for name in names:
+        if name.startswith(_TEMPORARY) and len(name) == size:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+
+
+def _kind_of(found: os.stat_result) -> str | None:
+    """Return what something is that is neither a file nor a folder."""
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    if kind is not None and (os.major(found.st_rdev), os.minor(found.st_rdev)) == _NULL:
+        return _MASK
+    return kind
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a file to read it; what would wait for a writer, or acts when opened, is none."""
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    kind = _kind_of(os.fstat(handle))
+    if kind not in (None, _MASK):
+        os.close(handle)
+        raise _NoFileError(kind)
+    return handle
+
+
+def _stat_file(handle: int, folder_owner: int) -> os.stat_result:
+    """Return what a file has whose permissions are to be set, which is the one that was meant."""
+    found = os.fstat(handle)
+    kind = _kind_of(found)
+    if kind is not None:
+        raise _NoFileError(kind)
+    theirs = folder_owner not in (0, os.geteuid()) and _owner(found) != folder_owner
+    if theirs and found.st_nlink > 1:
+        message = (
+            f"user {folder_owner} owns the folder, and may have put a file of user {_owner(found)} "
+            "there that has another name too: remove it"
+        )
+        raise _UnsafeError(message)
+    return found
+
+
+def _take_over(folder: int, name: str, new: int, mode: int) -> None:
     """Give a new file the owner, mode and SELinux context of the one it replaces."""
     try:
-        found = os.stat(old)
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        os.chmod(new, mode)
+        os.fchmod(new, mode)
         return
-    os.chmod(new, stat.S_IMODE(found.st_mode))
+    kind = _kind_of(found)
+    if kind is not None:
+        raise _NoFileError(kind)
+    # A change of the owner takes bits of the mode away, so that the mode comes last.
     if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
-        os.chown(new, found.st_uid, found.st_gid)
+        os.fchown(new, found.st_uid, found.st_gid)
+    os.fchmod(new, stat.S_IMODE(found.st_mode))
     with contextlib.suppress(OSError):
-        os.setxattr(new, "security.selinux", os.getxattr(old, "security.selinux"))
+        # By a handle, and not by a name that may lead elsewhere by now.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        old = os.open(name, flags, dir_fd=folder)
+        try:
+            os.setxattr(new, _CONTEXT, os.getxattr(old, _CONTEXT))
+        finally:
+            os.close(old)
 
 
-def _sync_folder(folder: str) -> None:
-    _sync(folder, os.O_DIRECTORY)
+def _sync_folder(folder: int) -> None:
+    """Make the names in a folder durable, of which only the place is held open."""
+    _sync(".", folder)
 
 
-def _sync(path: str, flags: int = 0) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+def _sync(path: str, folder: int | None = None) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _read_attribute(path: str) -> str | None:
+    """Read an attribute, in the child, where it may wait."""
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "surrogateescape").strip()
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
 
 
 def _write_attribute(path: str, value: str) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +22,10 @@ Options = dict[str, t.Any]
 Result = dict[str, t.Any]
 
 _ROOT = {"type": "path", "default": "/"}
+# Of names and of paths, in bytes: Linux limits.h.
+_LONGEST_NAME, _LONGEST = 255, 4096
+# What ends a line or a text for one reader or another, or turns around what is shown.
+_BREAKING = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Job(t.Protocol[S]):
@@ -51,11 +56,13 @@ def run_module(
     try:
         job = make_job(module.params)
         host = _privileged_host(module.params["root"])
-        if module.check_mode or not host.live:
-            result = _rehearse(job, host, write_files=not module.check_mode)
+        if module.check_mode:
+            result = _rehearse(job, host, write_files=False)
         else:
             with host.lock():
-                result = _perform(job, host)
+                result = (
+                    _perform(job, host) if host.live else _rehearse(job, host, write_files=True)
+                )
     except HwaccelError as error:
         module.fail_json(msg=_text(str(error)), **_encodable(dict(error.found)))
     for warning in result.pop("warnings"):
@@ -109,10 +116,29 @@ def _text(text: str) -> str:
 
 
 def _module(options: Options) -> AnsibleModule:
-    return AnsibleModule(
+    module = AnsibleModule(
         argument_spec={"root": _ROOT, **options},
         supports_check_mode=True,
     )
+    try:
+        _check_paths({"root": _ROOT, **options}, module.params)
+    except InputError as error:
+        module.fail_json(msg=_text(str(error)))
+    return module
+
+
+def _check_paths(options: Options, given: Options) -> None:
+    """Refuse paths that no file has, and those that would break a line wherever they are told."""
+    for name, option in options.items():
+        path = given[name] if option.get("type") == "path" else None
+        if path is None:
+            continue
+        if _BREAKING.search(path):
+            raise InputError(name, path, "a path without control characters")
+        parts = path.encode("utf-8", "surrogateescape").split(b"/")
+        if max(map(len, parts)) > _LONGEST_NAME or sum(map(len, parts)) + len(parts) > _LONGEST:
+            accepted = f"names of at most {_LONGEST_NAME} bytes, {_LONGEST} in all"
+            raise InputError(name, path, accepted)
 
 
 def _host(root: str) -> Host:
@@ -141,7 +167,7 @@ def _perform(job: Job[S], host: Host) -> Result:
         except HwaccelError as error:
             error.found = _found(job, host, before)
             raise
-        after = job.observe(host)
+        after = _look_again(job, host)
         unmet = job.unmet(before, after)
         if unmet is not None:
             not_taken = NotTakenError(unmet)
@@ -149,6 +175,15 @@ def _perform(job: Job[S], host: Host) -> Result:
             raise not_taken
     plan.close(host)
     return {**_outcome(plan), **job.report(before, after)}
+
+
+def _look_again(job: Job[S], host: Host) -> S:
+    """Return what is there after the changes."""
+    try:
+        return job.observe(host)
+    except HwaccelError as error:
+        message = f"the changes are made, but what came of them cannot be told: {error}; run again"
+        raise NotTakenError(message) from error
 
 
 def _found(job: Job[S], host: Host, before: S) -> Result:

@@ -15,7 +15,7 @@ from ._errors import BlockedError, HostError, HwaccelError, NotTakenError
 from ._host import last_lines
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ._host import Host, Permissions
 
@@ -373,6 +373,7 @@ Change = t.Union[
     Marker,
     Foretold,
 ]
+_Revertible = t.Union[FileChange, PermissionsChange, LinkChange, Marker, Foretold]
 # What is written to devices: told when a plan fails, and never undone.
 _DEVICE_WRITES = (AttributeWrite, ConfigWrite)
 # What is done to files: done to a tree that does not run, too.
@@ -491,7 +492,11 @@ class Plan:
     def close(self, host: Host) -> None:
         """Change the records that wait for the end."""
         for change in self.closing:
-            change.apply(host)
+            try:
+                change.apply(host)
+            except HostError as error:
+                told = f"{error}. All else is done; run again to have that recorded"
+                raise type(error)(told, error.number) from error
 
 
 def _after_failure(
@@ -514,15 +519,14 @@ def _after_failure(
         touched = touched or isinstance(error, BlockedError) or bool(failed.instead)
         again = {(write.device, write.name) for write in failed.rescue}
         writes = [write for write in writes if (write.device, write.name) not in again]
-    for change in reversed(made):
-        # A record of what was found is still needed once a device was changed.
-        if isinstance(change, (Marker, Foretold, LinkChange, PermissionsChange)) or (
-            isinstance(change, FileChange) and (change.shown or not touched)
-        ):
-            try:
-                change.revert(host)
-            except HwaccelError as second:
-                told.append(f"This could not be undone: {second}")
+    # A record of what was found is still needed once a device was changed.
+    undone = [
+        change
+        for change in reversed(made)
+        if isinstance(change, (Marker, Foretold, LinkChange, PermissionsChange))
+        or (isinstance(change, FileChange) and (change.shown or not touched))
+    ]
+    told += [f"This could not be undone: {second}" for second in _undo(host, undone)]
     if writes:
         told.append(f"Already done and left as it is: {', '.join(map(str, writes))}")
     commands = [each for each in made if isinstance(each, Command) and each.told]
@@ -531,6 +535,27 @@ def _after_failure(
         told.append(f"Already run: {', '.join(ran)}")
     message = ". ".join(told)
     return (message, error.number) if isinstance(error, HostError) else (message,)
+
+
+def _undo(host: Host, changes: Sequence[_Revertible]) -> list[HwaccelError]:
+    """Undo changes of files, and return why some could not be.
+
+    On a full file system one that is put back may need the room of another that goes: what fails
+    is tried once more at the end.
+    """
+    failed: list[_Revertible] = []
+    for change in changes:
+        try:
+            change.revert(host)
+        except HwaccelError:
+            failed.append(change)
+    errors: list[HwaccelError] = []
+    for change in failed:
+        try:
+            change.revert(host)
+        except HwaccelError as error:
+            errors.append(error)
+    return errors
 
 
 def _counts(change: Change) -> bool:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._errors import HostError
 
@@ -16,7 +18,7 @@ if t.TYPE_CHECKING:
 
     from ._host import Host
 
-_PROPERTIES = ("ActiveState", "ActiveEnterTimestampMonotonic")
+_PROPERTIES = ("ActiveState", "ActiveEnterTimestampMonotonic", "NeedDaemonReload")
 _ACTIVE = ("active", "reloading")
 _BOOT_TIME = "btime"
 _SECONDS = 15.0
@@ -53,9 +55,14 @@ class ServiceStart:
 
     Args:
         since: seconds since 1970, None for one that does not run, or of which nothing is known.
+        reload_due: whether systemd has not read its unit again since a file of it changed, as after
+            a run that was killed before it could ask for that.
+        now: when this was looked at.
     """
 
     since: float | None = None
+    reload_due: bool = False
+    now: float = field(default=math.inf, compare=False)
 
     def is_older_than(self, modified: float | None) -> bool:
         """Tell whether the service runs, and was started before a file was last changed.
@@ -65,7 +72,9 @@ class ServiceStart:
         """
         if self.since is None or modified is None:
             return False
-        return modified > self.since + _SLACK
+        # Where the clock was set back, a file seems to come from the future: it tells nothing, and
+        # would make every start seem too old.
+        return self.since + _SLACK < modified <= self.now + _SLACK
 
     def is_newer_than(self, before: ServiceStart) -> bool:
         """Tell whether the service runs, and was started after it was looked at before."""
@@ -84,11 +93,12 @@ def read_start(host: Host, unit: str) -> ServiceStart:
     except HostError:
         return ServiceStart()
     found = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
-    state, entered = (found.get(name, "") for name in _PROPERTIES)
-    boot = _boot_time(host)
+    state, entered, reload_due = (found.get(name, "") for name in _PROPERTIES)
+    boot, due = _boot_time(host), reload_due == "yes"
     if state not in _ACTIVE or not entered.isdecimal() or boot is None:
-        return ServiceStart()
-    return ServiceStart(boot + int(entered) / _MICROSECONDS)
+        return ServiceStart(reload_due=due)
+    since = boot + int(entered) / _MICROSECONDS
+    return ServiceStart(since, reload_due=due, now=time.time())
 
 
 def _boot_time(host: Host) -> int | None:

@@ -62,12 +62,15 @@ class UndoRecord:
             return cls(None, {})
         try:
             document = json.loads(content)
+            if b"\\u" in content:
+                # Texts of files are in it, odd bytes as surrogates: others can be of no file.
+                json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")
             version = document["version"]
             modules = {
                 module: {thing: UndoEntry.parse(entry) for thing, entry in things.items()}
                 for module, things in document["modules"].items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             message = f"{UNDO_PATH}: not an undo record ({error}); move it away to go on without it"
             raise HostError(message) from error
         if version != _VERSION:

@@ -36,8 +36,8 @@ extends_documentation_fragment:
 options:
   wait:
     description:
-      - For how many seconds to wait for the licence. The daemon gets it some seconds after it is
-        started, longer where a server is slow. The driver is asked every 2 seconds.
+      - For how many seconds to wait for the licence, 0 to 86400. The daemon gets it some seconds
+        after it is started, longer where a server is slow. The driver is asked every 2 seconds.
       - In check mode nothing is waited for.
       - A task that is to show that it goes on waiting has a short O(wait), and C(until) with
         C(retries).

@@ -58,6 +58,7 @@ options:
     description:
       - Further arguments, one each, such as V(vfio-pci.disable_denylist=1). Letters, digits and
         C(_.,:/@%+=~-), and blanks between double quotes, which every boot loader keeps as they are.
+        One has at most 1024 characters.
     type: list
     elements: str
     default: []

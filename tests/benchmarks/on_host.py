@@ -56,9 +56,9 @@ def in_shell(loop: str, addresses: list[str]) -> list[str]:
 
 
 def sent(folder: Path, task: str) -> Path:
-    """Return the file that Ansible has left for a task."""
-    (path,) = folder.glob(f"{task}/*/AnsiballZ_*.py")
-    return path
+    """Return the file that Ansible has left for a task, the last one of several runs."""
+    found = folder.glob(f"{task}/*/AnsiballZ_*.py")
+    return max(found, key=lambda path: path.stat().st_mtime)
 
 
 def ways(folder: Path, addresses: list[str]) -> dict[str, Way]:

@@ -8,45 +8,39 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hwaccel.virt.tests.benchmarks.figures import figures, milliseconds
+from ansible_collections.hwaccel.virt.tests.benchmarks.texts import REASONS, WAYS
 
 if t.TYPE_CHECKING:
-    from ansible_collections.hwaccel.virt.tests.benchmarks.figures import Figure, Measured
+    from collections.abc import Iterable, Sequence
+
+    from ansible_collections.hwaccel.virt.tests.benchmarks.figures import Figure
     from ansible_collections.hwaccel.virt.tests.benchmarks.spread import Spread
+    from ansible_collections.hwaccel.virt.tests.benchmarks.store import Entry
 
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench` on {date}.
+Written by `make bench`; one benchmark alone is repeated by `scripts/in-venv scripts/bench --only
+NAME`.
 
-Everything ran on the emulated host: QEMU emulates its processor in software (TCG), and its devices
-are no accelerators. Seconds there say nothing about a real host. So each figure is a ratio of two
-things that were measured in turn in one run, pair by pair, and stands here by its median and, in
-brackets, the quartiles.
-"""
+Seconds on a shared machine, or on a host whose processor QEMU emulates in software (TCG), say
+nothing about a real one. So each figure is a ratio of two things that were measured in turn in one
+run, pair by pair, and stands here by its median and, in brackets, the quartiles. A goal is the most
+that the median may be.
 
-WAYS = """\
-- *unchanged*: a task over all VFs of the host with nothing to do, and a task of
-  `ansible.builtin.ping` right before it, on the same SSH connection with pipelining; from the start
-  of the task to its result, as the controller sees it.
-- *module*: the process on the host for what Ansible sends for a task of `vfio_passthrough` over VFs
-  without driver, start of the interpreter and imports included. It makes the binding persistent, as
-  `driverctl` does and the shell loop does not.
-- *driverctl*: `driverctl set-override` for one VF after the other.
-- *shell*: a loop of `sh` that writes `driver_override` and `drivers_probe`.
-- *ping*: the process for a task of `ansible.builtin.ping`: what an empty module costs.
-- *refused*: that of `vfio_passthrough` with an option that it refuses, so that it ends after its
-  start and its imports.
-- *python*: the interpreter alone.
+![Figures as shares of their goals](benchmarks.svg)
 """
+ALL_MET = "Every goal that was measured is met.\n"
 
 
 def bracketed(value: Spread, digits: int) -> str:
-    """Return median and quartiles as text."""
+    """Return median and quartiles as text; one value has none."""
+    if value.pairs == 1:
+        return f"{value.median:.{digits}f}"
     return f"{value.median:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f})"
 
 
-def table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -56,36 +50,54 @@ def verdict(figure: Figure) -> str:
     """Return whether the goal is met, nothing where there is none."""
     if figure.goal is None:
         return ""
-    return f"{figure.goal:g}: {'met' if figure.ratio.median <= figure.goal else 'missed'}"
+    return f"{figure.goal:g}: {'met' if figure.met else 'missed'}"
 
 
-def page(measured: t.Sequence[Measured], versions: dict[str, str], date: str) -> str:
-    """Return the whole page."""
-    found = [figure for one in measured for figure in figures(one)]
+def figures_of(entries: dict[str, Entry]) -> list[Figure]:
+    """Return all figures, those with one name together."""
+    found = [figure for entry in entries.values() for figure in entry.outcome.figures]
     order = list(dict.fromkeys(figure.name for figure in found))
-    found.sort(key=lambda figure: (order.index(figure.name), figure.vfs))
-    times = {one.vfs: milliseconds(one) for one in measured}
-    names = list(dict.fromkeys(name for one in times.values() for name in one))
+    return sorted(found, key=lambda figure: order.index(figure.name))
+
+
+def page(entries: dict[str, Entry]) -> str:
+    """Return the whole page."""
+    missed = [
+        name
+        for name, entry in entries.items()
+        if not all(figure.met for figure in entry.outcome.figures)
+    ]
+    rows = [
+        [
+            figure.name,
+            figure.at,
+            bracketed(figure.ratio, 2),
+            verdict(figure),
+            str(figure.ratio.pairs),
+        ]
+        for figure in figures_of(entries)
+    ]
     parts = [
-        INTRODUCTION.format(date=date),
-        table(
-            ["figure", "VFs", "ratio", "goal, at most", "pairs"],
-            [
-                [f.name, str(f.vfs), bracketed(f.ratio, 2), verdict(f), str(f.ratio.pairs)]
-                for f in found
-            ],
-        ),
-        WAYS,
+        INTRODUCTION,
+        table(["figure", "at", "ratio", "goal, at most", "pairs"], rows),
+        "## What is missed, and why\n",
+        *([REASONS.get(name, f"*{name}*: not explained yet.\n") for name in missed] or [ALL_MET]),
+        "## How each is measured\n",
+        "".join(WAYS[name] for name in entries),
         "## Orders of magnitude\n",
-        "Milliseconds under software emulation, other work on the machine included:\n",
-        table(
-            ["", *(f"{vfs} VFs" for vfs in times)],
-            [
-                [name, *(bracketed(one[name], 0) if name in one else "" for one in times.values())]
-                for name in names
-            ],
-        ),
+        "Other work on the machine included.\n",
+        _orders(entries),
         "## Measured on\n",
-        table(["", ""], versions.items()),
+        *(_measured_on(name, entry) for name, entry in entries.items()),
     ]
     return "\n".join(parts)
+
+
+def _orders(entries: dict[str, Entry]) -> str:
+    orders = [order for entry in entries.values() for order in entry.outcome.orders]
+    rows = [[order.name, order.at, bracketed(order.value, 0)] for order in orders]
+    return table(["", "at", "median and quartiles"], rows)
+
+
+def _measured_on(name: str, entry: Entry) -> str:
+    return table([f"*{name}*", entry.date], entry.measured_on.items())

@@ -42,6 +42,27 @@ def seconds(task: dict[str, t.Any]) -> float:
     return (end - start).total_seconds()
 
 
+def durations(run: Run, name: str) -> list[float]:
+    """Return the seconds of each task of that name, in order."""
+    return [seconds(task) for task in tasks_of(run) if task["task"]["name"] == name]
+
+
+def _results(run: Run) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    for task in tasks_of(run):
+        for result in task["hosts"].values():
+            yield task["task"]["name"], result
+
+
+def tasks_run(run: Run) -> int:
+    """Return how many tasks ran on the one host: those that were not skipped."""
+    return sum(not result.get("skipped") for _name, result in _results(run))
+
+
+def changes(run: Run) -> list[str]:
+    """Return the names of the tasks that have changed something."""
+    return [name for name, result in _results(run) if result.get("changed")]
+
+
 def against_ping(run: Run) -> dict[str, list[tuple[float, float]]]:
     """Return by name of the module the seconds of each task and of the ping right before it."""
     pairs: dict[str, list[tuple[float, float]]] = {}

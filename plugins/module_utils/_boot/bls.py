@@ -98,6 +98,7 @@ def observe(host: Host, *, reason: str) -> Loader:
         "bls",
         reason,
         tuple(entry.entry for entry in found.entries),
-        files=(*found.grubenv, *found.entries, *found.inherited),
+        # What new kernels inherit comes first: it is made from an entry that is as it was.
+        files=(*found.inherited, *found.grubenv, *found.entries),
     )
     return replace(loader, tool=run_zipl) if found.zipl else loader

@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 
 from .._errors import InputError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from .._host import Host
 
 _PIECES = re.compile(r'(?:"[^"]*(?:"|\Z)|[^\s"])+|\s+', re.ASCII)
+_QUOTE = '"'
+_BLANKS = frozenset(" \t\n\r\f\v")
 _END = "--"
+# Half of what the kernel takes in all: COMMAND_LINE_SIZE of x86 and arm64. It cuts off the rest.
+_LONGEST = 1024
 # Through a boot loader's configuration and its own shell: nothing that one of them would expand.
 _ALLOWED = re.compile(r'(?:[A-Za-z0-9_.,:/@%+=~-]|"[A-Za-z0-9_.,:/@%+=~ -]*")+', re.ASCII)
 
@@ -41,28 +46,44 @@ class Argument:
             InputError: when it is not one argument, or a boot loader would change it.
         """
         argument = cls(text)
-        if not _ALLOWED.fullmatch(text) or text == _END or not argument.name:
+        is_one = len(text) <= _LONGEST and _ALLOWED.fullmatch(text) is not None
+        is_named = bool(argument.name) and not argument.name.startswith("=")
+        if not is_one or _is_end(text) or not is_named:
             accepted = (
                 "one argument of the kernel each, such as name or name=value, of letters, digits "
-                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps"
+                "and _.,:/@%+=~- (blanks between double quotes), which every boot loader keeps, "
+                f"at most {_LONGEST} of them"
             )
             raise InputError(option, text, accepted)
         return argument
 
     @property
     def plain(self) -> str:
-        """The argument without quotes: C(a="b c") and C("a=b c") are the same to the kernel."""
-        return self.text.replace('"', "")
+        """The argument without quotes: C(a="b c") and C("a=b c") are the same to the kernel.
+
+        It takes them off around the whole and around the value; others are a part of it.
+        """
+        is_quoted = self.text.startswith('"')
+        name, equals, value = _split(self.text[is_quoted:])
+        if value.startswith('"'):
+            return f"{name}{equals}{value[1:].removesuffix(_QUOTE)}"
+        whole = f"{name}{equals}{value}"
+        return whole.removesuffix(_QUOTE) if is_quoted else whole
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a quote without an end, so that nothing can stand behind it."""
+        return self.text.count(_QUOTE) % 2 == 1
 
     @property
     def name(self) -> str:
         """The name, with underscores where the kernel takes dashes for the same."""
-        return self.plain.partition("=")[0].replace("-", "_")
+        return _split(self.plain)[0].replace("-", "_")
 
     @property
     def value(self) -> str | None:
         """The value, None without an equals sign."""
-        _name, equals, value = self.plain.partition("=")
+        _name, equals, value = _split(self.plain)
         return value if equals else None
 
     def same(self, other: Argument) -> bool:
@@ -117,24 +138,24 @@ class CommandLine:
 
     def edited(self, edit: Callable[[Argument], str | None]) -> CommandLine:
         """Return the line with each argument as C(edit) gives it; None takes it out."""
-        pieces = list(self.pieces)
+        pieces, gone = list(self.pieces), set[int]()
         for index in reversed(_places(pieces)):
             text = edit(Argument(pieces[index]))
             if text is None:
-                _take_out(pieces, index)
+                gone.add(index)
             else:
                 pieces[index] = text
-        return CommandLine(tuple(pieces))
+        return CommandLine(_without(pieces, gone))
 
     def without(self, unwanted: Sequence[Argument]) -> CommandLine:
         """Return the line without these arguments: as often as they are named, from the end on."""
-        left = [argument.text for argument in unwanted]
-        pieces = list(self.pieces)
-        for index in reversed(_places(pieces)):
-            if pieces[index] in left:
-                left.remove(pieces[index])
-                _take_out(pieces, index)
-        return CommandLine(tuple(pieces))
+        left = Counter(argument.text for argument in unwanted)
+        gone = set[int]()
+        for index in reversed(_places(self.pieces)):
+            if left[self.pieces[index]]:
+                left[self.pieces[index]] -= 1
+                gone.add(index)
+        return CommandLine(_without(self.pieces, gone))
 
 
 def running(host: Host) -> CommandLine:
@@ -142,8 +163,18 @@ def running(host: Host) -> CommandLine:
     return CommandLine.parse(host.attribute("/proc/cmdline") or "")
 
 
+def _split(text: str) -> tuple[str, str, str]:
+    """Return name, equals sign and value; a sign at the start is a part of the name."""
+    name, equals, value = text[1:].partition("=")
+    return text[:1] + name, equals, value
+
+
 def _is_end(piece: str) -> bool:
-    return piece.replace('"', "") == _END
+    return Argument(piece).plain == _END
+
+
+def _is_blank(piece: str) -> bool:
+    return piece[0] in _BLANKS
 
 
 def _places(pieces: Sequence[str]) -> list[int]:
@@ -152,29 +183,36 @@ def _places(pieces: Sequence[str]) -> list[int]:
     for index, piece in enumerate(pieces):
         if _is_end(piece):
             break
-        if not piece[0].isspace():
+        if not _is_blank(piece):
             places.append(index)
     return places
 
 
 def _with(pieces: list[str], argument: str) -> list[str]:
     """Insert an argument before C(--) and before a quote without an end, which takes all after."""
-    places = [index for index in _places(pieces) if pieces[index].count('"') % 2 == 0]
+    places = [index for index in _places(pieces) if not Argument(pieces[index]).is_open]
     if places:
         behind = places[-1] + 1
         return [*pieces[:behind], " ", argument, *pieces[behind:]]
-    first = next((index for index, piece in enumerate(pieces) if not piece[0].isspace()), None)
+    first = next((index for index, piece in enumerate(pieces) if not _is_blank(piece)), None)
     if first is None:
         return [argument, *pieces]
     return [*pieces[:first], argument, " ", *pieces[first:]]
 
 
-def _take_out(pieces: list[str], index: int) -> None:
-    """Remove an argument such that one that was inserted leaves the line as it was."""
-    arguments = [place for place, piece in enumerate(pieces) if not piece[0].isspace()]
-    if arguments[0] != index:
-        del pieces[index - 1 : index + 1]
-    elif len(arguments) > 1:
-        del pieces[index : index + 2]
-    else:
-        del pieces[index]
+def _without(pieces: Sequence[str], gone: Container[int]) -> tuple[str, ...]:
+    """Remove arguments such that one that was inserted leaves the line as it was.
+
+    Each goes with the blanks before it, the first one with those after it if others are left.
+    """
+    kept: list[str] = []
+    first = 0 if pieces and not _is_blank(pieces[0]) else 1
+    for index, piece in enumerate(pieces):
+        if index not in gone or index == first:
+            kept.append(piece)
+        else:
+            del kept[-1:]
+    if first in gone:
+        others = any(not _is_blank(piece) for piece in kept[first + 1 :])
+        del kept[first : first + (2 if others else 1)]
+    return tuple(kept)

@@ -85,9 +85,9 @@ class BlsEntry(JoinedFile):
 
     def value(self, key: str) -> str | None:
         """Return the first value of a key."""
-        pattern = rf"^[ \t]*{re.escape(key)}[ \t]+(.*?)[ \t\r]*$"
+        pattern = rf"^[ \t]*{re.escape(key)}[ \t]+(.*)$"
         found = re.search(pattern, self.text, re.MULTILINE)
-        return found[1] if found else None
+        return found[1].rstrip(" \t\r") if found else None
 
     def lines(self) -> tuple[CommandLine, ...]:
         """Return the values of the C(options) lines that count, or what stands for them."""
@@ -191,8 +191,14 @@ def newest(entries: Sequence[BlsEntry]) -> BlsEntry | None:
 
 def _age(entry: BlsEntry) -> tuple[list[tuple[int, str]], str]:
     version = entry.value("version") or entry.id
-    parts = re.findall(r"\d+|[A-Za-z]+", version)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts], entry.id
+    parts = re.findall(r"[0-9]+|[A-Za-z]+", version)
+    return [_rank(part) for part in parts], entry.id
+
+
+def _rank(part: str) -> tuple[int, str]:
+    """Order words, then numbers by their value; Python refuses to make an int of a long one."""
+    number = part.lstrip("0")
+    return (len(number), number) if part.isdigit() else (-1, part)
 
 
 def _with_options(texts: list[str], value: str) -> list[str]:

@@ -9,8 +9,10 @@ It is read as GRUB reads its scripts (GRUB manual, "Shell-like scripting"), and 
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 
 from .cmdline import CommandLine
@@ -127,16 +129,16 @@ def _word(text: str, place: int) -> tuple[str, int]:
 
 def _kernels(commands: Iterable[_Command]) -> Iterator[_Kernel]:
     """Yield the commands within menu entries that load Linux."""
+    # The entry that each open block belongs to.
     blocks: list[str | None] = []
     for command in commands:
-        words = [*command.words]
-        while words and words[0] in _BEFORE_A_COMMAND:
-            del words[0]
-        entry = next((name for name in reversed(blocks) if name is not None), None)
+        words = list(itertools.dropwhile(_BEFORE_A_COMMAND.__contains__, command.words))
+        entry = blocks[-1] if blocks else None
         if entry is not None and words and words[0] in _KERNEL:
             yield _Kernel(entry, " ".join(map(_passed_on, words[2:])), command.section)
         if command.end == "{":
-            blocks.append(_entry_name(words))
+            name = _entry_name(words)
+            blocks.append(entry if name is None else name)
         elif command.end == "}" and blocks:
             blocks.pop()
 
@@ -166,11 +168,12 @@ def _passed_on(word: str) -> str:
 
 def _apart(names: Sequence[str]) -> list[str]:
     """Give the names that occur again a number."""
-    apart: list[str] = []
+    apart: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
     for name in names:
-        number, new = 1, name
+        new = name
         while new in apart:
-            number += 1
-            new = f"{name} ({number})"
-        apart.append(new)
-    return apart
+            numbers[name] += 1
+            new = f"{name} ({numbers[name] + 1})"
+        apart[new] = None
+    return list(apart)

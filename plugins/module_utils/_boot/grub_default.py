@@ -81,7 +81,13 @@ class GrubDefault(LineFile):
             edited = text[: last.start] + word + text[last.end :]
             if self._known(self._evaluated(edited), name) == value:
                 return edited
-        return _with_line(text, f"{name}={quoted(value)}")
+        edited = _with_line(text, f"{name}={quoted(value)}")
+        if self._known(self._evaluated(edited), name) != value:
+            raise HwaccelError(
+                f"{self.path}: {name} cannot be set at its end, which is never reached; set the "
+                "arguments by hand"
+            )
+        return edited
 
     def _evaluated(self, text: str) -> Evaluation:
         return evaluate([(self.path, text)], self.dialect)
@@ -144,4 +150,6 @@ def _word(word: str, old: str, value: str) -> str:
 
 
 def _with_line(text: str, line: str) -> str:
-    return text + ("\n" if text and not text.endswith("\n") else "") + line + "\n"
+    # A last line that ends with a backslash goes on in the next one.
+    is_ended = not text or (text.endswith("\n") and not text.endswith("\\\n"))
+    return text + ("" if is_ended else "\n") + line + "\n"

@@ -30,8 +30,9 @@ GRUBENV = "/boot/grub2/grubenv"
 KERNELOPTS = "kernelopts"
 _SIGNATURE = b"# GRUB Environment Block\n"
 _CONFIGS = ("/boot/grub2/grub.cfg", "/etc/grub2.cfg", "/etc/grub2-efi.cfg")
-# A value may have newlines, each with a backslash before it.
-_LINE = re.compile(r"^(?!#)([^=\n]+)=((?:\\.|[^\\\n])*)$", re.MULTILINE | re.DOTALL)
+# A value may have newlines, each with a backslash before it. Of one that goes on to the end of
+# the block GRUB takes nothing.
+_LINE = re.compile(r"^(?!#)([^=\n]+)=((?:\\.|[^\\\n])*)(\n?)", re.MULTILINE | re.DOTALL)
 _FALLBACK = re.compile(
     r"""^\s*set (kernelopts|default_kernelopts)=(["']?)([^"'$\\\n]*)\2[ \t]*$""", re.MULTILINE
 )
@@ -49,8 +50,7 @@ class Grubenv(LineFile):
     @property
     def variables(self) -> dict[str, str]:
         """What it says."""
-        found = _LINE.finditer(self.text) if self.valid else ()
-        return {line[1]: _unescaped(line[2]) for line in found}
+        return {line[1]: _unescaped(line[2]) for line in self._settings()}
 
     def lines(self) -> tuple[CommandLine, ...]:
         """Return the value of C(kernelopts), or nothing where it has none."""
@@ -64,9 +64,11 @@ class Grubenv(LineFile):
             HwaccelError: when the value does not fit.
         """
         content = self.content or b""
-        line = next((line for line in _LINE.finditer(self.text) if line[1] == KERNELOPTS), None)
-        if line is None or not lines:
+        found = [line for line in self._settings() if line[1] == KERNELOPTS]
+        if not found or not lines:
             return content
+        # Of several the last one counts.
+        line = found[-1]
         text = self.text[: line.start(2)] + _escaped(str(lines[0])) + self.text[line.end(2) :]
         used = text.encode("utf-8", "surrogateescape").rstrip(b"#")
         if len(used) > len(content):
@@ -77,6 +79,10 @@ class Grubenv(LineFile):
             )
             raise HwaccelError(message)
         return used.ljust(len(content), b"#")
+
+    def _settings(self) -> list[re.Match[str]]:
+        """Return name and value of each variable."""
+        return [line for line in _LINE.finditer(self.text) if line[3]] if self.valid else []
 
 
 def read_grub(host: Host) -> tuple[Grub, Grubenv]:

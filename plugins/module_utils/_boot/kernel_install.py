@@ -60,7 +60,8 @@ def observe(host: Host, *, reason: str) -> Loader:
         "kernel-install",
         reason,
         (*(entry.entry for entry in entries), *images),
-        files=(*entries, *read_kernel_cmdline(host, start)),
+        # What new kernels inherit comes first: it is made from an entry that is as it was.
+        files=(*read_kernel_cmdline(host, start), *entries),
     )
     return replace(loader, tool=_add_all) if images else loader
 

@@ -98,6 +98,8 @@ class Configuration(LineFile):
                 "it right, or remove it: kernelstub then begins with its defaults"
             )
             raise HwaccelError(message) from error
+        except (ValueError, RecursionError) as error:
+            raise HwaccelError(f"{self.path}: kernelstub cannot read it: {error}") from error
         if not isinstance(data, dict):
             raise HwaccelError(f"{self.path}: kernelstub cannot read it: it is no JSON object")
         return data

@@ -82,7 +82,7 @@ def read_record(undo: UndoRecord, loader: str) -> BootRecord | None:
             due=made["due"],
             boot=made["boot"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = (
             f"{UNDO_PATH}: {_MODULE}, {loader}: not as this release writes it ({error!r}); "
             "move the file away to go on without it"

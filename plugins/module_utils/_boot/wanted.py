@@ -122,7 +122,16 @@ class Wanted:
         line = line.edited(lambda argument: self._without_off(argument, off))
         if self.missing(line):
             line = line.without(self.replaced)
-        return line.with_arguments(self.missing(line))
+        missing = self.missing(line)
+        settled = line.with_arguments(missing)
+        if missing and self.missing(settled):
+            # A quote without an end takes all behind it: what it gives a value wins as it stands.
+            names = {argument.name for argument in missing}
+            line = line.edited(
+                lambda each: None if each.is_open and each.name in names else each.text
+            )
+            settled = line.with_arguments(self.missing(line))
+        return settled
 
     def instead_of(self, earlier: Sequence[Argument]) -> Wanted:
         """Return it such that an earlier value of ours makes room for one of the same name."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict
 
-from .._iommu.groups import read_iommu
+from .._iommu.groups import read_groups, read_iommu
 from .._pci.function import read_functions
 from .._qat.problems import problems_of
 from .._qat.rules import read_rules
@@ -21,17 +21,22 @@ from .health import health_problems
 from .limits import limit_problems, read_limits
 from .lockdown import lockdown_problems
 from .platform import read_cpu, read_kernel, read_services
-from .problems import firmware_hints, host_problems
+from .problems import firmware_hints, host_problems, unread_problems
 from .standing import read_standing
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._errors import HostError
     from .._host import Host
-    from .._iommu.groups import Iommu
+    from .._iommu.groups import Iommu, IommuGroup
     from .._qat.rules import SriovRule
 
 
 def gather(host: Host) -> dict[str, t.Any]:
     """Return the module's return values."""
+    unread: list[HostError] = []
+    host.unread = unread
     cpu, kernel, iommu = read_cpu(host), read_kernel(host), read_iommu(host)
     rules, services, limits = read_rules(host), read_services(host), read_limits(host)
     functions, bindings = read_functions(host), read_bindings(host)
@@ -46,11 +51,12 @@ def gather(host: Host) -> dict[str, t.Any]:
         *limit_problems(host, limits, services, pfs),
         *rule_problems(rules, functions, accelerators.pfs),
         *binding_problems(bindings, functions),
+        *unread_problems(unread),
     ]
     return {
         "cpu": asdict(cpu),
         "kernel": asdict(kernel),
-        "iommu": _iommu_result(iommu),
+        "iommu": _iommu_result(iommu, read_groups(host, iommu)),
         "firmware_hints": firmware_hints(cpu, iommu, pfs),
         "devices": accelerators.as_result(),
         "services": {name: asdict(service) for name, service in services.items()},
@@ -62,7 +68,7 @@ def gather(host: Host) -> dict[str, t.Any]:
     }
 
 
-def _iommu_result(iommu: Iommu) -> dict[str, t.Any]:
+def _iommu_result(iommu: Iommu, groups: Iterable[IommuGroup]) -> dict[str, t.Any]:
     return {
         "active": iommu.active,
         "vendor": iommu.vendor,
@@ -75,7 +81,7 @@ def _iommu_result(iommu: Iommu) -> dict[str, t.Any]:
                 "type": group.kind,
                 "devices": [str(address) for address in group.devices],
             }
-            for group in iommu.groups
+            for group in groups
         ],
     }
 

@@ -12,8 +12,9 @@ from .._errors import Problem
 from .._iommu.problems import firmware_setting, iommu_problems
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from .._errors import HostError
     from .._iommu.groups import Iommu
     from .._qat.observe import Pf
     from .platform import Cpu, Kernel
@@ -47,6 +48,21 @@ def host_problems(cpu: Cpu, kernel: Kernel, iommu: Iommu) -> list[Problem]:
             ),
         )
     return problems + iommu_problems(iommu, cpu_vendor=cpu.vendor, arguments=kernel.arguments)
+
+
+def unread_problems(errors: Iterable[HostError]) -> list[Problem]:
+    """Tell what of devices could not be read, once each."""
+    return [
+        Problem(
+            "driver",
+            f"a file of a device cannot be read: {told}",
+            "the device, its driver or the kernel did not answer: it may be in reset, asleep or "
+            "broken; what this file tells is left out here",
+            "see the kernel log for the device, and run again; where it stays so, reset it or boot "
+            "the host",
+        )
+        for told in dict.fromkeys(map(str, errors))
+    ]
 
 
 def firmware_hints(cpu: Cpu, iommu: Iommu, pfs: Sequence[Pf]) -> list[dict[str, t.Any]]:

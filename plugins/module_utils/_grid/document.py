@@ -106,6 +106,14 @@ def _parse_commented(text: str) -> Pair | None:
     return pair
 
 
+def _made_of(old: str, new: str) -> bool:
+    """Tell whether a line is what another one becomes with its key and value."""
+    before, after = _parse(old), _parse(new)
+    if before is None or after is None:
+        return False
+    return str(before.with_value(after.key, after.raw)) == new
+
+
 @dataclass(frozen=True)
 class GriddDocument:
     """A configuration file of the daemon.
@@ -218,10 +226,14 @@ class GriddDocument:
 
     def put_back(self, key: str, found: GriddDocument) -> GriddDocument:
         """Return the document with a key as another one has it: set, commented out or absent."""
-        raw = found.raw(key)
+        raw, places = found.raw(key), self._places(key)
         if raw is not None:
+            old = found.lines[found._places(key)[-1]]
+            if places and _made_of(old, self.lines[places[0]]):
+                lines = list(self.lines)
+                lines[places[0]] = old
+                return GriddDocument(tuple(lines)).without_lines(places[1:])
             return self.set(key, raw)
-        places = self._places(key)
         default = found.default(key)
         if not places or default is None:
             return self.without_lines(places)

@@ -62,7 +62,7 @@ _MANAGER = "systemd"
 _ABOUT = re.compile(r"gridd|Grid Daemon", re.IGNORECASE)
 _MANAGER_STARTS = re.compile(r"Starting .*(?:gridd|Grid Daemon)", re.IGNORECASE)
 _STARTED = re.compile(r"Started \((\d+)\)")
-_STOPPED = re.compile(r"Shutdown \(\d+\)|Stopped .*(?:gridd|Grid Daemon)", re.IGNORECASE)
+_STOPPED = re.compile(r"Shutdown \(\d+\)|Stopped .{0,100}(?:gridd|Grid Daemon)", re.IGNORECASE)
 
 # The first that is found in a message counts.
 _CAUSES: t.Final = {
@@ -132,7 +132,7 @@ _HARMLESS = re.compile(
     r"configuration parameter \(|unable to open directory|gridd\.conf|not set$", re.IGNORECASE
 )
 
-_INFO = re.compile(r"\(Info: ?(.*)\)[. ]*$", re.IGNORECASE)
+_INFO = re.compile(r"\(Info: ?", re.IGNORECASE)
 _FROM = re.compile(r"license (?:from|to) (\S+)", re.IGNORECASE)
 _URL = re.compile(r"Server URL ?: ?(\S+)", re.IGNORECASE)
 _EXPIRY = re.compile(r"; ?Expiry: ?([^;)]*)$", re.IGNORECASE)
@@ -307,8 +307,7 @@ def _event(line: _Line, run: int) -> Event:
 
 def _informed(event: Event) -> Event:
     """Add what stands in a message: server, product, end and reason."""
-    found = _INFO.search(event.message)
-    inside = found[1] if found else ""
+    inside = _inside(event.message)
     expiry, reason = _EXPIRY.search(inside), _REASON.search(inside)
     parts = [inside]
     if expiry:
@@ -333,6 +332,13 @@ def _informed(event: Event) -> Event:
         expiry=Expiry.parse(expiry[1].strip()) if expiry else None,
         reason=reason[1].strip() if reason else None,
     )
+
+
+def _inside(message: str) -> str:
+    """Return what stands in the parentheses at the end of a message."""
+    body = message.rstrip(". ")
+    found = _INFO.search(body) if body.endswith(")") else None
+    return body[found.end() : -1] if found else ""
 
 
 def _host(text: str) -> str | None:

@@ -45,6 +45,7 @@ _MARK = "gridd"
 _DRIVER_SECONDS = 30.0
 _SECONDS = 15.0
 _LOOK_SECONDS = 2.0
+_DAY = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Asked:
         """
         wait, program, path = options["wait"], options["nvidia_smi"], options["path"]
         service = options["service"]
-        if wait < 0:
-            raise InputError("wait", wait, "a number of seconds from 0")
+        if not 0 <= wait <= _DAY:
+            raise InputError("wait", wait, f"a number of seconds from 0 to {_DAY}")
         if not program or ("/" in program and not program.startswith("/")):
             raise InputError("nvidia_smi", program, "a name that the PATH has, or an absolute path")
         if not path.startswith("/"):

@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import InputError
+from .._errors import InputError, is_number
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,8 @@ _BITS = {"r": 0o4, "w": 0o2, "x": 0o1}
 _SPECIAL = {"u": 0o4000, "g": 0o2000, "o": 0o1000}
 _LETTERS = {"u": "s", "g": "s", "o": "t"}
 _HIGHEST = 0o7777
+# The number above it stands for none: chown(2).
+_HIGHEST_ID = 0xFFFFFFFE
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ class Wish:
 
 
 def _number(option: str, given: str, ask: t.Callable[[str], int | None]) -> int:
-    number = int(given) if given.isascii() and given.isdigit() else ask(given)
-    if number is None:
+    number = int(given) if is_number(given) else ask(given)
+    if number is None or number > _HIGHEST_ID:
         what = "a user" if option == "owner" else "a group"
         raise InputError(option, given, f"{what} that the host knows, by name or by number")
     return number

@@ -77,8 +77,17 @@ def read_record(undo: UndoRecord, path: str) -> FileRecord | None:
     return FileRecord(found, made, owned, given)
 
 
-def _permissions(numbers: list[int] | None) -> Permissions | None:
-    return None if numbers is None else Permissions(*numbers)
+def _permissions(numbers: object) -> Permissions | None:
+    """Return owner, group and mode, None where none are remembered."""
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or [type(each) for each in numbers] != [int] * 3:
+        message = (
+            f"{UNDO_PATH}: {_MODULE}: permissions are not as this release writes them "
+            f"({numbers!r}); move the file away to go on without it"
+        )
+        raise HostError(message)
+    return Permissions(*numbers)
 
 
 def _numbers(permissions: Permissions | None) -> list[int] | None:

@@ -25,7 +25,7 @@ LICENSED: t.Final = "Licensed"
 
 _GPU = "gpu"
 _HEADING = "licensed product"
-_STATUS = re.compile(r"(.*?)\s*\(\s*Expiry\s*:\s*([^)]*?)\s*\)", re.IGNORECASE)
+_EXPIRY = re.compile(r"\(\s*Expiry\s*:", re.IGNORECASE)
 _MOMENT = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2}) +(\d{1,2}):(\d{1,2}):(\d{1,2}) +(?:GMT|UTC)", re.ASCII
 )
@@ -86,14 +86,13 @@ class GpuLicense:
         """The status without the end of the licence, None where the GPU reports none."""
         if self.wording is None or self.wording.lower() in _NOTHING:
             return None
-        found = _STATUS.fullmatch(self.wording)
-        return found[1] if found else self.wording
+        return _parts(self.wording)[0]
 
     @property
     def expiry(self) -> Expiry | None:
         """The end of the licence, None where nothing is told of it."""
-        found = _STATUS.fullmatch(self.wording or "")
-        return Expiry.parse(found[2]) if found else None
+        told = _parts(self.wording or "")[1]
+        return None if told is None else Expiry.parse(told)
 
     @property
     def is_licensed(self) -> bool:
@@ -123,6 +122,15 @@ class GpuLicense:
             "remaining": None if at is None or now is None else max(0, int(at - now)),
             "wording": self.wording,
         }
+
+
+def _parts(wording: str) -> tuple[str, str | None]:
+    """Return the status, and what is told of its end behind it in parentheses, None for nothing."""
+    inner = wording[:-1]
+    found = _EXPIRY.search(inner, inner.rfind(")") + 1) if wording.endswith(")") else None
+    if found is None:
+        return wording, None
+    return inner[: found.start()].rstrip(), inner[found.end() :].strip()
 
 
 def iso(moment: float) -> str:

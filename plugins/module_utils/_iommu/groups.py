@@ -53,6 +53,7 @@ class Iommu:
         announced: vendor by the ACPI table, None when no table is there.
         running: vendor by the units that the kernel drives, None when their names do not tell.
         units: names of the IOMMU units that the kernel drives.
+        groups: numbers of the groups; what is in them is read where it is told.
         interrupt_remapping: None where it cannot be told.
         unsafe_interrupts: whether VFIO or iommufd was told to do without it.
     """
@@ -61,7 +62,7 @@ class Iommu:
     running: str | None
     interrupt_remapping: bool | None
     units: tuple[str, ...]
-    groups: tuple[IommuGroup, ...]
+    groups: tuple[int, ...]
     unsafe_interrupts: bool = False
 
     @property
@@ -91,7 +92,7 @@ def read_iommu(host: Host) -> Iommu:
         running=running[0] if running else None,
         interrupt_remapping=_interrupt_remapping(host),
         units=tuple(units),
-        groups=_read_groups(host),
+        groups=tuple(sorted(int(name) for name in host.names(_GROUPS) if name.isdecimal())),
         unsafe_interrupts=any(host.attribute(path) == "Y" for path in _UNSAFE_INTERRUPTS),
     )
 
@@ -109,9 +110,9 @@ def _interrupt_remapping(host: Host) -> bool | None:
     return False if any(word.startswith("IO-APIC") for word in words) else None
 
 
-def _read_groups(host: Host) -> tuple[IommuGroup, ...]:
-    numbers = sorted(int(name) for name in host.names(_GROUPS) if name.isdecimal())
-    return tuple(_read_group(host, number) for number in numbers)
+def read_groups(host: Host, iommu: Iommu) -> tuple[IommuGroup, ...]:
+    """Return the groups with what is in them."""
+    return tuple(_read_group(host, number) for number in iommu.groups)
 
 
 def _read_group(host: Host, number: int) -> IommuGroup:

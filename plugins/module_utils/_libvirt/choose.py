@@ -67,10 +67,10 @@ class _Dealer:
         self._refusals += self._split_groups()
         if self._refusals:
             raise RefusedError(". ".join(dict.fromkeys(self._refusals)))
-        return {
-            guest.name: tuple(sorted(at for at, to in self._taken.items() if to == guest.name))
-            for guest in self._wanted.guests
-        }
+        shares: dict[str, list[PciAddress]] = {guest.name: [] for guest in self._wanted.guests}
+        for address in sorted(self._taken):
+            shares[self._taken[address]].append(address)
+        return {name: tuple(addresses) for name, addresses in shares.items()}
 
     # -- by address ------------------------------------------------------------------------
 
@@ -135,6 +135,8 @@ class _Dealer:
         """Give a guest what it lacks of a wish from what is free."""
         mine = self._kept[id(wish)]
         number = wish.count - len(mine)
+        if number <= 0:
+            return
         free = [
             function
             for function in self._state.functions.values()

@@ -43,8 +43,10 @@ _ADDED = frozenset(
 )
 # What libvirt adds for another device where none is given.
 _ADDED_FOR = {"console": "serial", "graphics": "video"}
-_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "KiB": 1, "M": 1024, "MiB": 1024}
-_KIB.update({"G": 1024**2, "GiB": 1024**2, "T": 1024**3, "TiB": 1024**3})
+_UNITS = {"b": 1, "bytes": 1, "k": 2**10, "KiB": 2**10, "M": 2**20, "MiB": 2**20}
+_UNITS.update({"G": 2**30, "GiB": 2**30, "T": 2**40, "TiB": 2**40})
+# libvirt keeps sizes in 64 bits; Python refuses to make an int of a text that is very long.
+_LONGEST_SIZE = 20
 # What machine types without a version stand for, which libvirt puts in their place.
 _ALIASES = {"q35": "pc-q35-", "pc": "pc-i440fx-"}
 # What libvirt never adds by itself to what has it not.
@@ -234,15 +236,15 @@ def _same_text(actual: Element, wanted: Element) -> bool:
         return True
     if wanted.tag == "uuid":
         return actual.text.lower() == wanted.text.lower()
-    sizes = [_kib(each) for each in (actual, wanted)]
+    sizes = [_size(each) for each in (actual, wanted)]
     return sizes[0] is not None and sizes[0] == sizes[1]
 
 
-def _kib(size: Element) -> float | None:
-    """Return how much memory an element says, None where it says none."""
-    factor = _KIB.get(size.get("unit") or "KiB")
-    known = size.tag in {"memory", "currentMemory"} and size.text.isdecimal()
-    return int(size.text) * factor if known and factor else None
+def _size(element: Element) -> int | None:
+    """Return how many bytes of memory an element says, None where it says none."""
+    unit, text = _UNITS.get(element.get("unit") or "KiB"), element.text
+    known = element.tag in {"memory", "currentMemory"} and text.isdecimal()
+    return int(text) * unit if known and unit and len(text) <= _LONGEST_SIZE else None
 
 
 def _same(actual: Element, name: str, wanted: str) -> bool:
@@ -255,7 +257,7 @@ def _same(actual: Element, name: str, wanted: str) -> bool:
     if actual.tag == "address" and actual.get("type") == "pci":
         return _number(found) == _number(wanted)
     if name == "unit":
-        return _kib(Element(actual.tag, {}, (), "1")) is not None
+        return _size(Element(actual.tag, {}, (), "1")) is not None
     return actual.tag == "mac" and found.lower() == wanted.lower()
 
 

@@ -84,7 +84,12 @@ def functions_otherwise(domain: Element | None) -> Iterator[PciAddress]:
 
 
 def _address(said: Element) -> PciAddress:
-    return PciAddress(*(int(said.get(key) or "0", 0) for key in _SOURCE))
+    try:
+        return PciAddress.of_numbers(*(said.get(key) or "0" for key in _SOURCE))
+    except ValueError as error:
+        raise HostError(
+            f"a domain of libvirt has a function of the host nowhere: {error}"
+        ) from error
 
 
 def functions_of(domain: Element | None) -> Iterator[tuple[PciAddress, Element]]:

@@ -22,7 +22,7 @@ from .._vfio.boot_rules import read_rules
 from .._vfio.denylist import read_vfio_pci
 from .._vfio.holders import is_vfio_driver, read_holders, uses_it_itself
 from .._vfio.record import is_bound_by_us
-from .._vfio.state import blocks_group
+from .._vfio.state import blocks_group, by_group
 from .guests import Guest, read_guests
 
 if t.TYPE_CHECKING:
@@ -67,11 +67,7 @@ class State:
 
     @cached_property
     def _groups(self) -> dict[int, list[PciFunction]]:
-        found: dict[int, list[PciFunction]] = {}
-        for function in self.functions.values():
-            if function.iommu_group is not None:
-                found.setdefault(function.iommu_group, []).append(function)
-        return found
+        return by_group(self.functions.values())
 
     def neighbours(self, function: PciFunction) -> list[PciFunction]:
         """Return what shares a function's IOMMU group with it, bridges left out."""

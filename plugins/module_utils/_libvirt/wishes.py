@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import InputError
+from .._errors import InputError, is_number
 from .._pci.address import PciAddress, PciId
 from .._qat.devices import FAMILIES
 from .buses import place_of
@@ -107,7 +107,7 @@ def _number(
     if value is None:
         return None
     text = str(value)
-    if isinstance(value, (bool, float)) or not (text.isascii() and text.isdecimal()):
+    if isinstance(value, (bool, float)) or not is_number(text):
         raise InputError(f"{_ENTRY}.{key}", value, f"a whole number from {lowest} on")
     if int(text) < lowest:
         raise InputError(f"{_ENTRY}.{key}", value, f"a whole number from {lowest} on")

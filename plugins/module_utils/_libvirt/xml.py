@@ -19,6 +19,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
+# Those of libvirt are about ten deep. What reads and compares elements calls itself for each level.
+_DEEPEST = 100
 # A parser makes spaces of these, where they stand as they are.
 _ESCAPES.update({letter: f"&#{ord(letter)};" for letter in "\t\n\r"})
 
@@ -88,12 +90,27 @@ def _escape(text: str) -> str:
     return "".join(_ESCAPES.get(letter, letter) for letter in text)
 
 
+@dataclass
+class _Open:
+    """An element of which the end has not been met."""
+
+    tag: str
+    attributes: dict[str, str]
+    children: list[Element] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def element(self) -> Element:
+        """Return it as it is at its end."""
+        text = "".join(self.texts).strip()
+        return Element(self.tag, self.attributes, tuple(self.children), text)
+
+
 class _Reader:
     """Builds elements from what expat meets."""
 
     def __init__(self) -> None:
         self.root = Element("")
-        self._open: list[Element] = []
+        self._open: list[_Open] = []
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -102,16 +119,18 @@ class _Reader:
         self.parser.EntityDeclHandler = self._refuse
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._open.append(Element(tag, attributes))
+        if len(self._open) == _DEEPEST:
+            message = f"elements more than {_DEEPEST} deep are not accepted"
+            raise ValueError(message)
+        self._open.append(_Open(tag, attributes))
 
     def _said(self, text: str) -> None:
-        self._open[-1] = replace(self._open[-1], text=self._open[-1].text + text)
+        self._open[-1].texts.append(text)
 
     def _end(self, _tag: str) -> None:
-        done = self._open.pop()
-        done = replace(done, text=done.text.strip())
+        done = self._open.pop().element()
         if self._open:
-            self._open[-1] = self._open[-1].having(done)
+            self._open[-1].children.append(done)
         else:
             self.root = done
 

@@ -17,7 +17,8 @@ Log = t.Callable[[int, str], None]
 
 def to_journal(priority: int, text: str) -> None:
     """Write a line to the standard output of a service."""
-    line = " ".join(text.splitlines())
+    # What no encoding has, such as an odd byte in a name, must not end the service.
+    line = " ".join(text.splitlines()).encode("utf-8", "backslashreplace").decode()
     sys.stdout.write(f"<{priority}>{line}\n")
     sys.stdout.flush()
 

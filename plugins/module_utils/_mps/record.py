@@ -66,7 +66,14 @@ class SizeRecord:
                     for address, entry in document["devices"].items()
                 }
                 return cls(content, sizes)
-        except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            InputError,
+        ) as error:
             message = (
                 f"{RECORD_PATH}: no record of payload sizes ({error}); move it away to go on "
                 "without it"

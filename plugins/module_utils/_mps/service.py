@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from .._errors import HostError, RefusedError
 from .._plan import Command, FileChange, LinkChange, Plan
+from .._systemd import ServiceStart, read_start
 from .._undo import UNDO_PATH, UndoEntry, UndoRecord
 from .archive import build_archive, describe_archive
 from .events import PACKAGE
@@ -25,6 +26,7 @@ if t.TYPE_CHECKING:
 
 _MODULE = "qat_mps_watcher"
 _SECONDS = 30.0
+_NEVER = ServiceStart()
 _MANAGER_HINT = "see journalctl -b and systemctl status"
 
 
@@ -49,12 +51,15 @@ class State:
     Args:
         live: whether it is the running machine.
         lack: why the interpreter cannot load libvirt's bindings, None when it can.
+        modified: when unit or program was last changed, in seconds since 1970.
     """
 
     files: Files
     undo: UndoRecord
     live: bool
     lack: str | None = None
+    start: ServiceStart = _NEVER
+    modified: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,15 @@ class WatcherService:
             wants=host.link_target(WANTS),
         )
         lack = self._lack(host) if self.present and host.live else None
-        return State(files, UndoRecord.read(host), host.live, lack)
+        times = [time for path in (PROGRAM, UNIT_PATH) if (time := host.modified(path)) is not None]
+        return State(
+            files,
+            UndoRecord.read(host),
+            host.live,
+            lack,
+            read_start(host, UNIT),
+            max(times, default=None),
+        )
 
     def plan(self, state: State) -> Plan:
         """Decide what to write, or refuse.
@@ -146,7 +159,8 @@ class WatcherService:
             "program": PROGRAM,
             "interpreter": self._interpreter,
             "files": after.files.paths(),
-            "restart_required": self.present and runs_other,
+            "restart_required": self.present
+            and (runs_other or before.start.is_older_than(before.modified)),
         }
 
     def _wanted(self, state: State) -> Files:
@@ -211,5 +225,5 @@ def _changes(state: State, after: Files) -> Iterator[Change]:
         yield FileChange(UNIT_PATH, before.unit, after.unit)
     if before.wants != after.wants:
         yield LinkChange(WANTS, before.wants, after.wants)
-    if before.unit != after.unit:
+    if before.unit != after.unit or state.start.reload_due:
         yield Command(("systemctl", "daemon-reload"), seconds=90.0, hint=_MANAGER_HINT)

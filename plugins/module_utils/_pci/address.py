@@ -42,6 +42,20 @@ class PciAddress:
         return cls(int(domain or "0", 16), bus, device, function)
 
     @classmethod
+    def of_numbers(cls, domain: str, bus: str, device: str, function: str) -> PciAddress:
+        """Parse numbers as C names them, such as C(0x3d): libvirt keeps an address so.
+
+        Raises:
+            ValueError: when one is none, or too large for its place.
+        """
+        numbers = (int(text, 0) for text in (domain, bus, device, function))
+        address = cls(*numbers)
+        if not cls.looks_like(str(address)):
+            message = f"{address} is no PCI address"
+            raise ValueError(message)
+        return address
+
+    @classmethod
     def looks_like(cls, text: str) -> bool:
         """Tell whether the text is a PCI address."""
         return _ADDRESS.fullmatch(text) is not None

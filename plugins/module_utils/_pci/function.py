@@ -81,6 +81,8 @@ def read_function(host: Host, address: PciAddress) -> PciFunction | None:
     node = number(host, f"{path}/numa_node")
     group = host.link_name(f"{path}/iommu_group")
     pf = host.link_name(f"{path}/physfn")
+    # Only a PF with SR-IOV says how many VFs it can have, and only such a one has some.
+    total_vfs = None if pf else number(host, f"{path}/sriov_totalvfs")
     return PciFunction(
         address=address,
         id=PciId(vendor, device),
@@ -89,8 +91,8 @@ def read_function(host: Host, address: PciAddress) -> PciFunction | None:
         numa_node=None if node is None or node < 0 else node,
         iommu_group=int(group) if group and group.isdecimal() else None,
         pf=PciAddress.parse(pf) if pf else None,
-        vfs=_virtual_functions(host, path),
-        total_vfs=number(host, f"{path}/sriov_totalvfs"),
+        vfs=() if total_vfs is None else _virtual_functions(host, path),
+        total_vfs=total_vfs,
     )
 
 

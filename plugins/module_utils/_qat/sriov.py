@@ -124,8 +124,13 @@ class QatSriov:
     def unmet(self, before: State, after: State) -> str | None:
         """Compare what is there now with what was wanted."""
         targets = self._targets(before)
-        missing = (unmet(found, targets[found.pf.address]) for found in after.pfs)
-        return next((text for text in missing if text is not None), None)
+        there = {found.pf.address: found for found in after.pfs}
+        for address, target in targets.items():
+            found = there.get(address)
+            missing = unmet(found, target) if found else f"{address}: gone since the task began"
+            if missing is not None:
+                return missing
+        return None
 
     def report(self, before: State, after: State) -> dict[str, t.Any]:
         """Return the module's return values."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._errors import InputError
+from .._errors import InputError, is_number
 from .given_back import as_found, given_up, kept_by_us, made_as_found
 from .record import Remembered, SriovRecord, entry_of
 from .rules import HostVfs, SriovRule
@@ -73,7 +73,7 @@ def _parse_count(value: object) -> int | None:
     text = str(value).strip()
     if text.lower() == "max":
         return None
-    if not (text.isascii() and text.isdecimal()):
+    if not is_number(text):
         raise InputError("num_vfs", value, "max or a whole number from 0 on")
     return int(text)
 

@@ -18,11 +18,12 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
-# Indentation and key, what is between, the value, and what follows it.
+# Indentation, key and value, both with the blanks behind them, and a comment. Each character has
+# one way to be read, so that time grows with the length of a line.
 _PAIR = re.compile(
-    r"(?P<before>\s*(?P<key>[^\s=#\[][^=#]*?)[^\S\r]*=[^\S\r]*)"
-    r"(?P<value>\"[^\"\r]*\"|[^\s#\"][^#\r]*?|)"
-    r"(?P<after>[^\S\r]*(?:#[^\r]*)?\r?)"
+    r"\s*(?P<key>[^\s=#\[][^=#]*)=[^\S\r]*"
+    r"(?:(?P<quoted>\"[^\"\r]*\")[^\S\r]*|(?P<plain>[^\s#\"][^#\r]*)|)"
+    r"(?:#[^\r]*)?\r?"
 )
 # The instances of a section, such as C(Cy0Name): kind, number and what is set.
 INSTANCE = re.compile(r"(Cy|Dc)([0-9]+)([A-Za-z_].*)", re.ASCII)
@@ -33,6 +34,42 @@ def unquoted(raw: str) -> str:
     """Return a value without the quotes that it may have."""
     is_quoted = len(raw) > 1 and raw.startswith('"') and raw.endswith('"')
     return raw[1:-1] if is_quoted else raw
+
+
+class _Pair(t.NamedTuple):
+    """What is before the value of a line, with the key in it, the value, and what follows it."""
+
+    before: str
+    key: str
+    value: str
+    after: str
+
+    @classmethod
+    def parse(cls, text: str) -> _Pair | None:
+        """Parse a line, None for one that sets no key."""
+        found = _PAIR.fullmatch(text)
+        if found is None:
+            return None
+        value = found["quoted"] or _without_blanks(found["plain"] or "")
+        starts = [found.start(name) for name in ("quoted", "plain") if found[name] is not None]
+        start = starts[0] if starts else _before_comment(text, found.end("key"))
+        return cls(text[:start], _without_blanks(found["key"]), value, text[start + len(value) :])
+
+
+def _without_blanks(text: str) -> str:
+    """Return a text without the blanks at its end; a carriage return is none of them."""
+    ends = len(text)
+    while ends and text[ends - 1].isspace() and text[ends - 1] != _RETURN:
+        ends -= 1
+    return text[:ends]
+
+
+def _before_comment(text: str, equals: int) -> int:
+    """Return where the value is to stand in a line without one: behind the blanks after C(=)."""
+    at = equals + 1
+    while at < len(text) and text[at].isspace() and text[at] != _RETURN:
+        at += 1
+    return at
 
 
 @dataclass(frozen=True)
@@ -104,11 +141,11 @@ class Document:
                 section = header[1].strip()
                 yield _Line(text, section, is_header=True)
                 continue
-            pair = _PAIR.fullmatch(text)
+            pair = _Pair.parse(text)
             if pair is None:
                 yield _Line(text, section)
             else:
-                yield _Line(text, section, key=pair["key"], value=pair["value"])
+                yield _Line(text, section, key=pair.key, value=pair.value)
 
     # -- editing ---------------------------------------------------------------------------
 
@@ -208,13 +245,13 @@ def _is_alike(key: str, new: str) -> bool:
 
 def _with_raw(text: str, raw: str) -> str:
     """Return a line with another value."""
-    pair = _PAIR.fullmatch(text)
+    pair = _Pair.parse(text)
     if pair is None:
         return text
-    if unquoted(pair["value"]) != pair["value"] and unquoted(raw) == raw:
+    if unquoted(pair.value) != pair.value and unquoted(raw) == raw:
         raw = f'"{raw}"'
-    before, after = pair["before"], pair["after"]
-    if not pair["value"]:
+    before, after = pair.before, pair.after
+    if not pair.value:
         before += "" if before.endswith(" ") else " "
         after = f" {after}" if after.startswith("#") else after
     return f"{before}{raw}{after}"

@@ -14,7 +14,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import InputError
+from .._errors import InputError, is_number
 from .document import INSTANCE
 from .keys import GENERAL, LONGEST, NAMES, is_name
 
@@ -189,7 +189,7 @@ def _surplus(there: Mapping[str, str], kind: str, number: int) -> Iterator[str]:
 def count(values: Mapping[str, str], key: str, default: int = 0) -> int | None:
     """Return a number of a section, None for what is none."""
     text = values.get(key, str(default))
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return int(text) if is_number(text) else None
 
 
 # -- options ---------------------------------------------------------------------------------
@@ -224,8 +224,7 @@ def _optional_number(option: str, given: object, *, least: int) -> int | None:
     if given is None:
         return None
     text = str(given).strip()
-    is_number = not isinstance(given, bool) and text.isascii() and text.isdecimal()
-    if not is_number or not least <= int(text) <= MOST:
+    if isinstance(given, bool) or not is_number(text) or not least <= int(text) <= MOST:
         raise InputError(option, given, f"a number from {least} to {MOST}")
     return int(text)
 

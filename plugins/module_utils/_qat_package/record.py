@@ -84,7 +84,7 @@ class PackageRecord:
             version = document["version"]
             if version == _VERSION:
                 return cls(content, Entry.parse(document["package"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             message = (
                 f"{RECORD_PATH}: no record of the package ({error}); move it away to go on "
                 "without it"

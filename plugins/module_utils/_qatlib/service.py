@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 
 _ROOT_GID = 0
 _UDEV_SECONDS = 150.0
+_RELOAD_RULES = Command(("udevadm", "control", "--reload"))
 
 
 class QatlibService:
@@ -156,17 +157,22 @@ class QatlibService:
 def _changes(state: State, after: Settings, groups: dict[PciAddress, int]) -> Iterator[Change]:
     """Yield what is to do, nothing where all is as wanted."""
     before, wanted = state.settings.contents, after.contents
-    for path, content in wanted.items():
-        if before[path] != content:
-            yield FileChange(path, before[path], content)
-    if before[DROP_IN] != wanted[DROP_IN]:
-        yield Command(("systemctl", "daemon-reload"), seconds=90.0)
     nodes = {state.nodes[vf]: gid == state.gid for vf, gid in groups.items()}
     ours = [node for node, to_us in nodes.items() if to_us]
+    files = [
+        FileChange(path, before[path], content)
+        for path, content in wanted.items()
+        if before[path] != content
+    ]
+    # The rules alone tell which nodes we gave away: they go once all of these are taken back.
+    last = [file for file in files if file.path == RULES and file.after is None]
+    yield from (file for file in files if file not in last)
+    if before[DROP_IN] != wanted[DROP_IN] or state.start.reload_due:
+        yield Command(("systemctl", "daemon-reload"), seconds=90.0)
     # udev looks names of groups up when it reads rules: the group may be younger than they are.
     rules = any(before[path] != wanted[path] for path in (RULES, MASK))
-    if rules or ours:
-        yield Command(("udevadm", "control", "--reload"))
+    if (rules or ours) and not last:
+        yield _RELOAD_RULES
     if ours:
         devices = (node.device for node in ours)
         arguments = ("udevadm", "trigger", "--action=change", "--settle", *devices)
@@ -175,6 +181,9 @@ def _changes(state: State, after: Settings, groups: dict[PciAddress, int]) -> It
         if not to_us:
             yield Command(("chgrp", "root", node.path))
             yield Command(("chmod", "g-rw", node.path))
+    if last:
+        yield from last
+        yield _RELOAD_RULES
     for node, to_us in nodes.items():
         yield _effect(node, to_us=to_us)
 

@@ -10,7 +10,7 @@ import typing as t
 
 from .._pci.function import PciFunction
 from .record import is_bound_by_us, recall, remembered_places
-from .state import blocks_group
+from .state import blocks_group, by_group
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,6 +41,8 @@ def companions(
 ) -> Iterator[tuple[PciAddress, tuple[str, ...]]]:
     """Yield what is taken along: the rest of a group, or what came along when it is given back."""
     own = {function.address: function for function in named}
+    groups = by_group(own.values())
+    addresses = {*map(str, own)}
     # Without its own PF a VF is not there either.
     parents = {function.pf for function in own.values()}
     for function in functions.values():
@@ -48,12 +50,13 @@ def companions(
             continue
         known = recall(undo, function)
         came = known.companion_of if known and not known.given_back else ()
-        near = tuple(str(each.address) for each in own.values() if _share_group(each, function))
+        group = groups.get(-1 if function.iommu_group is None else function.iommu_group, ())
+        near = tuple(str(each.address) for each in group)
         if wanted.present and near:
             binds = wanted.takes_siblings and (blocks_group(function) or came)
             if binds or (came and not wanted.persistent):
                 yield function.address, near
-        elif not wanted.present and _goes_back(came, {*map(str, own)}, undo):
+        elif not wanted.present and _goes_back(came, addresses, undo):
             yield function.address, came
 
 
@@ -61,7 +64,3 @@ def _goes_back(came: Sequence[str], named: set[str], undo: UndoRecord) -> bool:
     """Tell whether the last of the functions is given back that another one came along with."""
     left = [address for address in came if address not in named]
     return len(left) < len(came) and not any(is_bound_by_us(undo, each) for each in left)
-
-
-def _share_group(one: PciFunction, other: PciFunction) -> bool:
-    return one.iommu_group is not None and one.iommu_group == other.iommu_group

@@ -105,8 +105,9 @@ def _knows_denylist(host: Host) -> bool:
 def _configured(host: Host) -> Iterator[str]:
     """Yield the options that modprobe gives the module: of its files, then of the command line."""
     for path in _files(host):
-        text = (host.read_text(path) or "").replace("\\\n", " ")
-        for words in map(str.split, text.splitlines()):
+        # As libkmod splits them: a line goes on behind a backslash, without a blank.
+        text = (host.read_text(path) or "").replace("\\\n", "").replace("\t", " ")
+        for words in (list(filter(None, line.split(" "))) for line in text.split("\n")):
             if words[:1] == ["options"] and module_of("".join(words[1:2])) == module_of(VFIO_PCI):
                 yield from words[2:]
     for argument in running(host).plain:

@@ -28,7 +28,6 @@ _LIVE = "/run/libvirt/qemu"
 # Elements that can hand over a function of the host, with the types that do: a host device; an
 # interface, for good (hostdev) or taken from a network's pool while the domain runs (actual).
 _TYPES = {"hostdev": ("pci",), "interface": ("hostdev",), "actual": ("hostdev",), "disk": ()}
-_SOURCES = [[tag, "source"] for tag in _TYPES]
 
 
 @dataclass(frozen=True)
@@ -90,28 +89,39 @@ class _Reader:
         self.pid: int | None = None
         self.functions: list[PciAddress] = []
         self._path: list[str] = []
-        self._pci = False
+        # Of each element that is open: whether it hands over a function of the host.
+        self._hands_over: list[bool] = []
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        above = self._path[-1] if self._path else ""
+        handed_over = above in {*_TYPES, "source"} and self._hands_over[-1]
         self._path.append(tag)
+        self._hands_over.append(_hands_over(tag, above, attributes, from_above=handed_over))
         if self._path == ["domstatus"]:
-            self.pid = int(attributes.get("pid", "0")) or None
-        elif tag in _TYPES:
-            self._pci = attributes.get("type") in _TYPES[tag]
-        elif tag == "source" and self._path[-2:-1] == ["disk"]:
-            self._pci = attributes.get("type") == "pci"
-        elif self._pci and tag == "address" and self._path[-3:-1] in _SOURCES:
+            self.pid = max(int(attributes.get("pid", "0")), 0) or None
+        elif tag == "address" and above == "source" and handed_over:
             keys = ("domain", "bus", "slot", "function")
-            self.functions.append(PciAddress(*(int(attributes.get(key, "0"), 0) for key in keys)))
+            numbers = (attributes.get(key, "0") for key in keys)
+            self.functions.append(PciAddress.of_numbers(*numbers))
 
     def _end(self, tag: str) -> None:
         del tag
         self._path.pop()
+        self._hands_over.pop()
 
     def _text(self, text: str) -> None:
         if self._path in (["domain", "name"], ["domstatus", "domain", "name"]):
             self.name += text
+
+
+def _hands_over(tag: str, above: str, attributes: dict[str, str], *, from_above: bool) -> bool:
+    """Tell whether the address in an element, or in its source, is that of a function."""
+    if tag in _TYPES:
+        return attributes.get("type") in _TYPES[tag]
+    if tag == "source":
+        return attributes.get("type") == "pci" if above == "disk" else from_above
+    return False

@@ -15,7 +15,7 @@ from .state import blocks_group
 from .target import denied, needs_reboot
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
@@ -52,10 +52,13 @@ def check(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) ->
                 "that guest or stop it, then run again. Nothing was changed"
             )
             raise BlockedError(message)
+    named: dict[PciAddress | None, list[PciAddress]] = {}
+    for device in state.devices:
+        named.setdefault(device.function.pf, []).append(device.address)
     reasons: list[str] = []
     for device in moving:
         reasons += _held(wanted, device)
-        reasons += _parent(wanted, state, device)
+        reasons += _parent(wanted, state, device, named.get(device.address, []))
     if wanted.present:
         reasons += [reason for device in moving for reason in _in_use(wanted, device)]
         reasons += _group_reasons(state, moving)
@@ -92,15 +95,20 @@ def _in_use(wanted: Wanted, device: Device) -> Iterator[str]:
         yield f"{device.address} is in use by the host ({told}): {_FORCE}"
 
 
-def _parent(wanted: Wanted, state: State, device: Device) -> Iterator[str]:
-    """Refuse a PF whose VFs somebody uses: they go when it changes its driver."""
+def _parent(
+    wanted: Wanted, state: State, device: Device, named: Sequence[PciAddress]
+) -> Iterator[str]:
+    """Refuse a PF whose VFs somebody uses: they go when it changes its driver.
+
+    Args:
+        named: those of its VFs that the task is about too.
+    """
     functions = state.around.functions
     held = [
         (at, holder)
         for at in device.function.vfs
         if at in functions and (holder := state.around.holders.of(functions[at]))
     ]
-    named = [each.address for each in state.devices if each.function.pf == device.address]
     if named and wanted.present:
         told = ", ".join(map(str, named))
         yield (
@@ -120,6 +128,7 @@ def _parent(wanted: Wanted, state: State, device: Device) -> Iterator[str]:
 def _group_reasons(state: State, moving: list[Device]) -> Iterator[str]:
     """Refuse a function whose group a guest could not have, or another one has."""
     chosen = {device.address for device in state.devices}
+    moved = {device.address for device in moving}
     for device in state.devices:
         function = device.function
         if function.iommu_group is None:
@@ -128,7 +137,7 @@ def _group_reasons(state: State, moving: list[Device]) -> Iterator[str]:
         for sibling in rest:
             if blocks_group(sibling):
                 yield _sibling(device, sibling)
-            elif device in moving:
+            elif device.address in moved:
                 yield from _guest_of(state, device, sibling)
         for told in state.around.others.get(function.iommu_group, ()):
             yield (

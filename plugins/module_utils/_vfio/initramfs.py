@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
     from .._host import Host
 
 _IMAGES = "/boot"
+# Stands while the initramfs is still to be made of files that were changed for it.
+DUE_PATH: t.Final = "/var/lib/hwaccel/initramfs-due"
 _FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _SECONDS = 1800.0
 _HINT = (

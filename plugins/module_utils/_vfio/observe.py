@@ -31,7 +31,7 @@ from .companions import companions, gone_functions
 from .denylist import read_vfio_pci
 from .driverctl import read_overrides
 from .holders import is_vfio_driver, read_holders
-from .initramfs import find_initramfs
+from .initramfs import DUE_PATH, find_initramfs
 from .record import recall
 from .selection import choose, matches
 from .state import Device, State, Surroundings
@@ -81,11 +81,13 @@ def observe(host: Host, wanted: Wanted) -> State:
     kept = [
         device for device in devices if device.reserved and device.address not in chosen.by_address
     ]
-    devices = [device for device in devices if device not in kept]
+    left_alone = {device.address for device in kept}
+    devices = [device for device in devices if device.address not in left_alone]
     if not wanted.present:
         devices = [_with_native(host, release, device) for device in devices]
     caught = {rule.address for rule in rules if rule.early}
-    early = any(device.early or device.address in caught for device in devices)
+    due = host.exists(DUE_PATH)
+    early = due or any(device.early or device.address in caught for device in devices)
     initramfs = find_initramfs(host) if early else None
     paths = [*render_files((), without_denylist=False), *([initramfs.path] if initramfs else [])]
     drivers = sorted({device.best for device in devices})
@@ -103,6 +105,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         files=read_files(host, paths),
         undo=undo,
         initramfs=initramfs,
+        initramfs_due=due,
         foreign=read_overrides(host),
         others=dict(_others(host, groups)),
         wants=host.link_target(WANTS),
@@ -160,8 +163,13 @@ def _autoprobe(host: Host, function: PciFunction) -> bool:
 
 def _with_native(host: Host, release: str, device: Device) -> Device:
     """Find out what the kernel would choose, where nothing tells what a function had before."""
-    function, former = device.function, device.known.found.driver if device.known else None
-    if not is_vfio_driver(function.driver) or not (former or device.autoprobe):
+    function, known = device.function, device.known
+    former = known.found.driver if known else None
+    # Without a driver, where a task was killed half way.
+    taken = is_vfio_driver(function.driver) or (
+        function.driver is None and known is not None and not known.given_back
+    )
+    if not taken or not (former or device.autoprobe):
         return device
     if former is not None and is_registered(host, former):
         return device

@@ -104,11 +104,15 @@ def report(wanted: Wanted, before: State, after: State) -> dict[str, t.Any]:
     """Return the module's return values."""
     former = {device.address: device.function.driver for device in before.devices}
     shown = sorted([*after.devices, *after.skipped], key=lambda device: device.address)
+    skipped = {device.address for device in after.skipped}
     reboot = needs_reboot(wanted, after) if wanted.present else False
     vfio_pci = after.around.vfio_pci
     return {
         "devices": [
-            _device(device, former.get(device.address, device.function.driver), after)
+            {
+                **_device(device, former.get(device.address, device.function.driver), after),
+                "skipped": device.address in skipped,
+            }
             for device in shown
         ],
         "reboot_required": reboot,
@@ -130,7 +134,6 @@ def _device(device: Device, driver_before: str | None, after: State) -> dict[str
         "holder": holder.as_result() if holder else None,
         "reset_methods": list(device.reset_methods),
         "sibling": bool(device.companion_of),
-        "skipped": device in after.skipped,
     }
 
 

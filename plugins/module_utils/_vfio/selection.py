@@ -61,7 +61,7 @@ def choose(
     chosen: set[PciAddress] = set()
     by_address: set[PciAddress] = set()
     for selector in selectors:
-        found = {at for at, function in functions.items() if matches(selector, function)}
+        found = _found(selector, functions)
         known = missing_ok or any(matches(selector, each) for each in gone)
         if not found and not known:
             raise RefusedError(_absence(selector))
@@ -76,6 +76,13 @@ def choose(
         chosen |= found
         by_address |= found if selector.address else set()
     return Chosen(tuple(functions[address] for address in sorted(chosen)), frozenset(by_address))
+
+
+def _found(selector: Selector, functions: Mapping[PciAddress, PciFunction]) -> set[PciAddress]:
+    """Return what a selector means; an address is not looked for."""
+    if selector.address is not None:
+        return {selector.address} & functions.keys()
+    return {at for at, function in functions.items() if matches(selector, function)}
 
 
 def matches(selector: Selector, function: PciFunction) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .._qat.devices import is_denylisted, vf_family
 from .holders import is_vfio_driver
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .._errors import Problem
     from .._pci.address import PciAddress
@@ -99,6 +100,7 @@ class Surroundings:
         foreign: drivers that driverctl sets at boot.
         others: by group, what is in it that is no PCI function and has a driver.
         wants: where the link leads by which the boot wants our unit.
+        initramfs_due: whether an earlier run was killed before it had the initramfs made.
     """
 
     functions: Mapping[PciAddress, PciFunction]
@@ -114,13 +116,16 @@ class Surroundings:
     foreign: Mapping[PciAddress, str]
     others: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     wants: str | None = None
+    initramfs_due: bool = False
+
+    @cached_property
+    def _groups(self) -> dict[int, list[PciFunction]]:
+        return by_group(self.functions.values())
 
     def group(self, function: PciFunction) -> list[PciFunction]:
         """Return the functions of a function's IOMMU group, with itself and bridges, sorted."""
         number = function.iommu_group
-        if number is None:
-            return []
-        return [each for each in self.functions.values() if each.iommu_group == number]
+        return [] if number is None else self._groups.get(number, [])
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,15 @@ class State:
     skipped: tuple[Device, ...]
     around: Surroundings
     orphans: tuple[PciFunction, ...] = ()
+
+
+def by_group(functions: Iterable[PciFunction]) -> dict[int, list[PciFunction]]:
+    """Return functions by the number of their IOMMU group, in the order that they come in."""
+    found: dict[int, list[PciFunction]] = {}
+    for function in functions:
+        if function.iommu_group is not None:
+            found.setdefault(function.iommu_group, []).append(function)
+    return found
 
 
 def blocks_group(function: PciFunction) -> bool:

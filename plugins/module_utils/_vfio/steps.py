@@ -20,6 +20,7 @@ from .._plan import AttributeWrite, Command, FileChange, LinkChange
 from .binding import give_back, probe, take
 from .boot_rules import EARLY_RULES, OPTIONS, UNIT, WANTS, render_files
 from .denylist import OPTION
+from .initramfs import DUE_PATH
 from .target import denied, keeps_denylist_off, rules_after
 from .variants import VFIO_PCI
 
@@ -110,17 +111,22 @@ def _files(wanted: Wanted, state: State) -> Iterator[Change]:
     off = keeps_denylist_off(wanted, state)
     made = render_files(rules, without_denylist=off)
     changed = [path for path, content in made.items() if content != around.files.get(path)]
+    hook = there = None
+    if around.initramfs is not None:
+        hook = around.initramfs.render([rule.driver for rule in rules if rule.early])
+        there = around.files.get(around.initramfs.path)
+    rebuilds = hook != there or EARLY_RULES in changed or around.initramfs_due
+    if around.initramfs is not None and rebuilds and not around.initramfs_due:
+        # The files alone do not tell whether it was made of them: a run may be killed before.
+        yield FileChange(DUE_PATH, None, b"", mode=0o600, shown=False)
     for path in changed:
         yield FileChange(path, around.files.get(path), made[path])
     link = UNIT if made[UNIT] else None
     if around.wants != link:
         # systemd reads both at the next boot, which is when they matter.
         yield LinkChange(WANTS, around.wants, link)
-    if around.initramfs is not None:
-        early = [rule.driver for rule in rules if rule.early]
-        hook = around.initramfs.render(early)
-        there = around.files.get(around.initramfs.path)
+    if around.initramfs is not None and rebuilds:
         if hook != there:
             yield FileChange(around.initramfs.path, there, hook, mode=around.initramfs.mode)
-        if hook != there or EARLY_RULES in changed:
-            yield around.initramfs.rebuild()
+        yield around.initramfs.rebuild()
+        yield FileChange(DUE_PATH, b"", None, shown=False)

@@ -65,13 +65,24 @@ def _given_back(device: Device, *, ruled: bool) -> Binding:
     if theirs or (known is not None and known.given_back):
         return now
     found = known.found if known else Binding(None, None)
-    if not on_vfio:
+    half_way = known is not None and _is_half_way(known.found, now)
+    if not on_vfio and not half_way:
         # Somebody gave it back already, and perhaps left the override.
         return replace(now, override=found.override) if is_vfio_driver(now.override) else now
     if found.driver is not None and not device.lost:
         return found
     chosen = device.autoprobe or found.override is not None
     return Binding(found.override or device.native, found.override, chosen=chosen)
+
+
+def _is_half_way(found: Binding, now: Binding) -> bool:
+    """Tell whether a task was killed while it gave a function back.
+
+    The override holds the former driver until that one has the function.
+    """
+    if now.driver is None:
+        return now.override in (found.override, found.driver)
+    return now.driver == now.override == found.driver != found.override
 
 
 def is_denied(device: Device) -> bool:

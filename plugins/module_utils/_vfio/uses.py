@@ -70,13 +70,14 @@ class HostUses:
         if made:
             made["block"] += self._namespaces(made["nvme"])
         opened = self._opened(made, driven) if driven else {}
+        by_function = {kind: _by_function(names) for kind, names in made.items()}
         found: dict[PciAddress, tuple[Use, ...]] = {}
         for function in self._functions:
             uses = list(self._display(function))
             if function.driver == _NVIDIA:
                 uses += self._nvidia(function)
-            elif function in driven:
-                uses += self._uses(function, made)
+            elif uses_it_itself(function.driver):
+                uses += self._uses(function, by_function)
                 uses += opened.get(function.address, ())
             if uses:
                 found[function.address] = tuple(dict.fromkeys(uses))
@@ -102,11 +103,10 @@ class HostUses:
                 if controller in names:
                     yield from ((disk, address) for disk in disks)
 
-    def _uses(self, function: PciFunction, made: dict[str, Made]) -> Iterator[Use]:
-        own = {
-            kind: [name for name, address in names if address == function.address]
-            for kind, names in made.items()
-        }
+    def _uses(
+        self, function: PciFunction, made: dict[str, dict[PciAddress, list[str]]]
+    ) -> Iterator[Use]:
+        own = {kind: names.get(function.address, []) for kind, names in made.items()}
         for name in own["net"]:
             yield from self._network(name)
         for name in own["block"]:
@@ -205,3 +205,10 @@ class HostUses:
             for name, address in nodes[key]:
                 result.setdefault(address, []).append(Use(f"{name}, open in {holder}"))
         return result
+
+
+def _by_function(names: Made) -> dict[PciAddress, list[str]]:
+    found: dict[PciAddress, list[str]] = {}
+    for name, address in names:
+        found.setdefault(address, []).append(name)
+    return found

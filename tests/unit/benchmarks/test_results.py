@@ -57,3 +57,19 @@ def test_failures_are_named() -> None:
         )
     )
     assert told == ["Two: bench: no such device", "Three: bench: timed out"]
+
+
+def test_tasks_that_ran_and_what_they_changed() -> None:
+    told = run(
+        task("Gather", changed=False),
+        task("Include"),
+        task("Not here", skipped=True),
+        task("Change", changed=True),
+    )
+    assert results.tasks_run(told) == 3
+    assert results.changes(told) == ["Change"]
+
+
+def test_durations_of_all_tasks_of_a_name() -> None:
+    told = run(task("a"), task("b"), task("a", "2026-01-02T00:00:02.500000Z"))
+    assert results.durations(told, "a") == [0.5, 2]

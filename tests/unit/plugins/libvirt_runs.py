@@ -121,8 +121,7 @@ class Libvirt:
         self.broken: set[str] = set()
         self.pending: dict[tuple[str, str], int] = {}
         self.asked: list[tuple[str, str, str]] = []
-        self._ids = itertools.count(1)
-        self._macs = itertools.count(1)
+        self._ids = self._macs = 0
         for folder in (f"{DEFINED}/networks", LIVE):
             machine.at(folder).mkdir(parents=True, exist_ok=True)
 
@@ -147,7 +146,8 @@ class Libvirt:
         return self.dump(name)
 
     def _mac(self) -> str:
-        return f"52:54:00:00:00:{next(self._macs):02x}"
+        self._macs += 1
+        return f"52:54:00:00:00:{self._macs:02x}"
 
     def dump(self, name: str) -> str:
         """Return what a domain gets at its next start."""
@@ -175,7 +175,8 @@ class Libvirt:
         domain = read(self.dump(name))
         for function in self._functions(domain):
             self._check_free(function)
-        domain.set("id", str(next(self._ids)))
+        self._ids += 1
+        domain.set("id", str(self._ids))
         for kind in ("controller", "interface", "disk", "hostdev"):
             for number, device in enumerate(_devices(domain).findall(kind)):
                 ET.SubElement(device, "alias", name=f"{kind}{number}")

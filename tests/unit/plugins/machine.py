@@ -509,8 +509,8 @@ class RunningHost(Host):
         self.prompt_udev = True
 
     def locate(self, path: str, *, follow: bool = True) -> str:
-        """Stay below the root."""
-        return self.recording.locate(path, follow=follow)
+        """Stay below the root, where folders come and go as on a machine that runs."""
+        return self.recording._walk(path, follow=follow)
 
     def canonical(self, path: str) -> str:
         """Follow the links below the root."""
@@ -601,6 +601,6 @@ class RunningHost(Host):
 
     @contextlib.contextmanager
     def lock(self, *, seconds: float = 120.0) -> Iterator[None]:
-        """Keep nobody away."""
-        del seconds
-        yield
+        """Lock the tree, rather than the machine on which the test runs."""
+        with self.recording.lock(seconds=seconds):
+            yield

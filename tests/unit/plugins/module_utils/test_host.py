@@ -303,6 +303,7 @@ def test_names_of_a_tree_and_of_the_machine(host: Host, live: Host) -> None:
     assert (host.user_id("root"), host.user_id("odd"), host.group_id("root")) == (None, None, None)
     assert (live.user_id("root"), live.group_id("root")) == (0, 0)
     assert (live.user_id("no such user"), live.group_id("no such group")) == (None, None)
+    assert (live.user_id("a\0b"), live.group_id("a\0b")) == (None, None)
 
 
 def test_room_on_a_file_system(host: Host) -> None:
@@ -526,9 +527,11 @@ def test_an_old_file_keeps_its_owner_and_context(
     place.write_bytes(b"old")
     given: list[tuple[object, ...]] = []
     monkeypatch.setattr(os, "geteuid", lambda: place.stat().st_uid + 1)
-    monkeypatch.setattr(os, "chown", lambda _path, *ids: given.append(ids))
-    monkeypatch.setattr(os, "getxattr", lambda path, name: f"{path} {name}".encode())
-    monkeypatch.setattr(os, "setxattr", lambda _path, *value: given.append(value))
+    monkeypatch.setattr(os, "fchown", lambda _handle, *ids: given.append(ids))
+    monkeypatch.setattr(
+        os, "getxattr", lambda file, name: f"{os.readlink(f'/proc/self/fd/{file}')} {name}".encode()
+    )
+    monkeypatch.setattr(os, "setxattr", lambda _handle, *value: given.append(value))
     host.write_file("/x", b"new", 0o640)
     assert given == [
         (place.stat().st_uid, place.stat().st_gid),
@@ -613,6 +616,26 @@ def test_a_file_in_the_place_of_a_folder(host: Host) -> None:
     with pytest.raises(HostError, match="cannot write /x/y"):
         host.write_file("/x/y", b"new", 0o644)
     assert (Path(host.root) / "x").read_bytes() == b"old"
+
+
+def test_what_a_killed_run_left_behind_goes(host: Host) -> None:
+    root = Path(host.root)
+    others = [".hwaccel-mine", ".hwaccel-a1b2c3d4e", "hwaccel-a1b2c3d4", ".a1b2c3d4"]
+    writes: list[Callable[[], None]] = [
+        lambda: host.write_file("/x", b"new", 0o644),
+        lambda: host.write_link("/link", "x"),
+        lambda: host.remove_file("/x"),
+    ]
+    for write in writes:
+        for name in [".hwaccel-a1b2c3d4", ".hwaccel-_x_y_z_0", *others]:
+            (root / name).write_bytes(b"half")
+        write()
+        assert {path.name for path in root.iterdir()} - {"x", "link"} == set(others)
+
+
+def test_a_log_that_cannot_be_written() -> None:
+    with pytest.raises(HostError, match=r"cannot write /dev/full: .*ENOSPC"):
+        Host().run_logged(("true",), "/dev/full", folder="/", seconds=30.0)
 
 
 def test_removing(host: Host) -> None:
@@ -725,9 +748,14 @@ def test_a_child_that_hangs_does_not_keep_the_lock(
         os.close(os.open(silent, os.O_WRONLY))
 
 
-def test_a_tree_needs_no_lock(host: Host, lock_file: Path) -> None:
+def test_a_tree_is_locked_without_a_file(host: Host, lock_file: Path) -> None:
     with host.lock():
         assert not lock_file.exists()
+        assert list(Path(host.root).iterdir()) == []
+        with pytest.raises(BlockedError, match=f"holds {host.root} "), host.lock(seconds=0):
+            pytest.fail("two runs at once")
+    with host.lock(seconds=0):
+        pass
 
 
 def test_a_lock_that_cannot_be_made(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
@@ -37,7 +38,7 @@ class Systemd(RunningHost):
             "systemctl",
             "show",
             "qat_service.service",
-            "--property=ActiveState,ActiveEnterTimestampMonotonic",
+            "--property=ActiveState,ActiveEnterTimestampMonotonic,NeedDaemonReload",
         ]
         if self.answer is None:
             raise HostError("systemctl: there is none")
@@ -63,6 +64,17 @@ def test_what_systemd_tells(machine: Machine, answer: str | None, since: float |
     assert read_start(host, UNIT) == ServiceStart(since)
 
 
+@pytest.mark.parametrize("state", ["active", "inactive"])
+@pytest.mark.parametrize(("answer", "due"), [("yes", True), ("no", False), ("", False)])
+def test_a_unit_that_systemd_has_to_read_again(
+    machine: Machine, state: str, answer: str, *, due: bool
+) -> None:
+    machine.write("proc/stat", "btime 1000\n")
+    host = Systemd(machine)
+    host.answer = f"ActiveState={state}\nNeedDaemonReload={answer}\n"
+    assert read_start(host, UNIT).reload_due is due
+
+
 @pytest.mark.parametrize("text", ["cpu 1 2\n", "btime\n", "btime x\n", ""])
 def test_a_kernel_that_does_not_tell_when_it_was_started(machine: Machine, text: str) -> None:
     machine.write("proc/stat", text)
@@ -80,5 +92,16 @@ def test_a_tree_has_no_services(machine: Machine) -> None:
     [(100.0, 102.0, True), (100.0, 100.5, False), (100.0, 50.0, False), (None, 102.0, False)],
 )
 def test_whether_it_is_older(since: float | None, modified: float | None, *, older: bool) -> None:
-    assert ServiceStart(since).is_older_than(modified) is older
+    assert ServiceStart(since, now=1000.0).is_older_than(modified) is older
     assert not ServiceStart(since).is_older_than(None)
+
+
+def test_a_file_that_seems_to_come_from_the_future(machine: Machine) -> None:
+    """The clock was set back: whatever is started now would seem older than the file."""
+    assert not ServiceStart(100.0, now=200.0).is_older_than(3800.0)
+    machine.write("proc/stat", f"btime {int(time.time()) - 100}\n")
+    host = Systemd(machine)
+    host.answer = "ActiveState=active\nActiveEnterTimestampMonotonic=2500000\n"
+    start = read_start(host, UNIT)
+    assert start.is_older_than(time.time())
+    assert not start.is_older_than(time.time() + 3600)

@@ -6,14 +6,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import stat
-import subprocess
-import sys
 import typing as t
-from pathlib import Path
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
@@ -647,93 +643,3 @@ def test_what_does_not_stay_is_told(
     told = licensed.run(server_address=SERVER, remove_tokens=True)["msg"]
     assert told.startswith(TOKENS if what == "token" else PATH)
     assert "again" in told
-
-
-# -- a module that is killed -------------------------------------------------------------------
-
-KILLED = """
-import json, os, signal, sys
-sys.path.insert(0, sys.argv[1])
-from ansible_collections.hwaccel.virt.plugins.module_utils._grid.licensing import GriddLicense
-from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host
-
-root, options = sys.argv[2], json.loads(sys.argv[3])
-path = root + options["path"]
-old = open(path, "rb").read()
-found = []
-for moment in range(10000):
-    with open(path, "wb") as file:
-        file.write(old)
-    child = os.fork()
-    if not child:
-        host, job = Host(root), GriddLicense(options)
-        plan = job.plan(job.observe(host))
-        count = 0
-        def step(_frame, event, _function):
-            global count
-            if event.startswith("c_"):
-                count += 1
-                if count > moment:
-                    os.kill(os.getpid(), signal.SIGKILL)
-        sys.setprofile(step)
-        plan.apply(host)
-        plan.close(host)
-        sys.setprofile(None)
-        os._exit(0)
-    _pid, status = os.waitpid(child, 0)
-    with open(path, "rb") as file:
-        found.append(file.read().decode())
-    if not os.WIFSIGNALED(status):
-        break
-print(json.dumps(found))
-"""
-
-
-def test_a_module_that_is_killed_leaves_the_old_file_or_the_new_one(
-    license_tasks: LicenseTasks,
-) -> None:
-    """Killed at each call of the interpreter into the system, from the first one to the end."""
-    license_tasks.write("# a\nServerAddress=old\n")
-    options = _options(server_address="new", license_interval=1440)
-    file = Path(inspect.getfile(licensing))
-    collections = file.parents[len(licensing.__name__.split(".")) - 1]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            KILLED,
-            str(collections),
-            str(license_tasks.machine.root),
-            json.dumps(options),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found = json.loads(done.stdout)
-    old, new = "# a\nServerAddress=old\n", "# a\nServerAddress=new\nLicenseInterval=1440\n"
-    assert set(found) == {old, new}
-    assert len(found) > 20
-    # Old until some moment, new from then on; and a later run is not disturbed.
-    assert found == sorted(found, key=new.__eq__)
-    license_tasks(server_address="newer")
-    license_tasks(state="absent")
-    assert license_tasks.read() == "# a\n#ServerAddress=old\n"
-
-
-def _options(**given: t.Any) -> dict[str, t.Any]:
-    names = (
-        "server_address server_port backup_server_address backup_server_port feature_type "
-        "enable_ui license_interval linger_interval client_config_token_path owner group mode"
-    )
-    return {
-        **dict.fromkeys(names.split()),
-        "path": PATH,
-        "template": TEMPLATE,
-        "settings": {},
-        "licensing": "auto",
-        "remove_tokens": False,
-        "state": "present",
-        "backup": False,
-        **given,
-    }

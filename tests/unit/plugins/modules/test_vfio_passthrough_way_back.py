@@ -19,6 +19,7 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules impo
     MODULES,
     RULES,
 )
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.initramfs import DUE_PATH
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import GEN4, PF
 from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import (
     AUDIO,
@@ -399,9 +400,12 @@ def test_an_initramfs_that_cannot_be_made(machine: Machine, tasks: Tasks) -> Non
     assert f"{GPU} driver" in result["msg"]
     after = standing(machine)
     assert after.pop(UNDO_PATH[1:]) is not None
+    # It may have been made in part: whatever comes next makes it anew.
+    assert after.pop(DUE_PATH[1:]) == b""
     assert after == files
     tasks.running.failing.clear()
     tasks(GPU, siblings="bind", force=True)
+    assert not machine.at(DUE_PATH).exists()
     tasks(GPU, state="absent")
     assert standing(machine) == files
 

@@ -232,7 +232,7 @@ def test_quotes_of_grub_are_undone(written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "plain"),
     [
-        (r'a="\$x\"y"', ["a=$xy"]),
+        (r'a="\$x\"y"', ['a=$x"y']),
         (r'"a\b"', [r"a\b"]),
         (r"a\\b", [r"a\b"]),
         (r"'a\b'", [r"a\b"]),

@@ -9,7 +9,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.groups import read_iommu
+from ansible_collections.hwaccel.virt.plugins.module_utils._iommu.groups import (
+    read_groups,
+    read_iommu,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import OTHER, PF
 
 if t.TYPE_CHECKING:
@@ -19,7 +22,7 @@ if t.TYPE_CHECKING:
 def test_groups_are_sorted_by_number_with_their_functions(machine: Machine) -> None:
     for group, address in ((10, "0000:05:00.0"), (2, "0000:04:00.0"), (2, "0000:03:00.0")):
         machine.add_function(address, OTHER, group=group)
-    groups = read_iommu(machine.host).groups
+    groups = read_groups(machine.host, read_iommu(machine.host))
     assert [(group.number, group.kind, [str(at) for at in group.devices]) for group in groups] == [
         (2, "DMA-FQ", ["0000:03:00.0", "0000:04:00.0"]),
         (10, "DMA-FQ", ["0000:05:00.0"]),
@@ -28,7 +31,7 @@ def test_groups_are_sorted_by_number_with_their_functions(machine: Machine) -> N
 
 def test_a_group_without_a_pci_device(machine: Machine) -> None:
     machine.write("sys/kernel/iommu_groups/0/devices/arm-smmu.1.auto/uevent", "")
-    (group,) = read_iommu(machine.host).groups
+    (group,) = read_groups(machine.host, read_iommu(machine.host))
     assert (group.number, group.kind, group.devices) == (0, None, ())
 
 

@@ -16,6 +16,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     COUNT,
     RULE_PATH,
     check_then_perform,
+    job,
     perform,
     rehearse,
     rule,
@@ -206,3 +207,13 @@ def test_a_domain_that_waits_for_a_vf_is_foreseen(
     (device,) = check_then_perform(machine, running)["devices"]
     holders = {vf["address"]: vf["holder"] for vf in device["vfs"] if vf["holder"]}
     assert holders == {"0000:01:01.2": {"kind": "domain", "name": "guest", "pid": pid}}
+
+
+def test_a_pf_that_goes_or_comes_meanwhile(machine: Machine, running: RunningHost) -> None:
+    second = machine.add_pf("c62x", "0000:03:00.0")
+    work = job()
+    one = work.observe(running)
+    machine.add_pf()
+    both = work.observe(running)
+    assert work.unmet(both, one) == f"{PF}: gone since the task began"
+    assert str(work.unmet(one, both)).startswith(f"{second}: sriov_numvfs was set to 16, reads 0")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import tempfile
 import typing as t
@@ -42,13 +43,16 @@ def decode(raw: bytes) -> str:
 class RealShell:
     """A shell that sources files."""
 
-    def __init__(self, dialect: Dialect, folder: Path) -> None:
-        """Start it in a folder."""
+    def __init__(self, dialect: Dialect, folder: Path, path: str | None) -> None:
+        """Start it in a folder; without a path it finds no commands but its own."""
         self._folder = folder
+        name, *options = COMMANDS[dialect]
+        empty = folder / "empty"
+        empty.mkdir()
         self._process = subprocess.Popen(
-            [*COMMANDS[dialect], "-c", DRIVER],
-            cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/home/someone"},
+            [shutil.which(name) or name, *options, "-c", DRIVER],
+            cwd=empty if path is None else folder,
+            env={"PATH": path or str(empty), "LC_ALL": "C.UTF-8", "HOME": "/home/someone"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -87,14 +91,14 @@ class RealShell:
 
 
 @contextlib.contextmanager
-def real_shells() -> Iterator[dict[Dialect, RealShell]]:
+def real_shells(path: str | None = "/usr/bin:/bin") -> Iterator[dict[Dialect, RealShell]]:
     """Run both shells in a folder of their own."""
     with tempfile.TemporaryDirectory() as folder:
         shells = {}
         for dialect in Dialect:
             place = Path(folder, dialect.value)
             place.mkdir()
-            shells[dialect] = RealShell(dialect, place)
+            shells[dialect] = RealShell(dialect, place, path)
         try:
             yield shells
         finally:

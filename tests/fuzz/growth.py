@@ -1,0 +1,53 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether time grows with the length of an input, and not with its square."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Characters; a file of configuration is not longer, and a square of it is seconds.
+LENGTHS = (500, 1000, 2000, 4000, 8000, 16000)
+_NOTICED_SECONDS = 0.1
+# Twice the length: twice the time where it is linear, four times where it is a square.
+_TOO_MANY_TIMES = 3.0
+_MEASUREMENTS = 3
+
+
+def grown(start: str, unit: str, end: str, length: int) -> str:
+    """Return a text in which one part is repeated up to a length."""
+    return start + unit * max(1, (length - len(start) - len(end)) // len(unit)) + end
+
+
+def check_growth(parse: Callable[[str], object], start: str, unit: str, end: str) -> None:
+    """Raise where twice the length takes much more than twice the time."""
+    for length in LENGTHS:
+        if _seconds(parse, grown(start, unit, end, length)) < _NOTICED_SECONDS:
+            continue
+        times = _times(parse, start, unit, end, length)
+        assert times < _TOO_MANY_TIMES, (
+            f"{length} characters take {times:.1f} times as long as {length // 2}: "
+            f"{start!r} + n * {unit!r} + {end!r}"
+        )
+        return
+
+
+def _times(parse: Callable[[str], object], start: str, unit: str, end: str, length: int) -> float:
+    """Return how many times as long a length takes as half of it; the least of several counts."""
+    long, short = (
+        min(_seconds(parse, grown(start, unit, end, size)) for _ in range(_MEASUREMENTS))
+        for size in (length, length // 2)
+    )
+    return long / max(short, 1e-6)
+
+
+def _seconds(parse: Callable[[str], object], text: str) -> float:
+    before = time.process_time()
+    parse(text)
+    return time.process_time() - before

@@ -1,0 +1,245 @@
+# Copyright (c) 2026, hwaccel.virt maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the unit tests of the plugins with every Python and ansible-core that are promised.
+
+Interpreters are taken where they are: on the PATH, from a version manager, or as HWACCEL_PYTHONS
+names them. Each pair gets a venv below .build. What cannot be had is told, and the run fails then:
+nothing that was not run counts as passed. Arguments are pytest's own, paths of tests among them.
+
+On the controller all plugins are tested. On managed hosts modules run alone, with the standard
+library and what Ansible sends along, so that there modules and their utilities are tested, with an
+ansible-core that could not be installed on such a Python in the ordinary way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+BUILD = CHECKOUT / ".build" / "compat"
+PAGE = CHECKOUT / "docs" / "compatibility.md"
+TESTS = "tests/unit/plugins"
+ON_HOSTS = (f"{TESTS}/module_utils", f"{TESTS}/modules")
+# For Python 3.9, where later releases of pytest do not run.
+TOOLS_ON_HOSTS = ("pytest>=8.4,<10", "hypothesis>=6.100,<7", "pyyaml", "jinja2>=3.1,<4")
+TOOLS = ("pytest>=9.0,<10", "hypothesis>=6.100,<7", "pyyaml", "jinja2>=3.1,<4", "netaddr>=1.3,<2")
+# Those of pyproject.toml ask for a pytest that Python 3.9 has not.
+SETTINGS = """\
+[pytest]
+addopts = --strict-markers --import-mode=importlib -ra
+filterwarnings = error
+"""
+SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A Python and an ansible-core that belong together.
+
+    Args:
+        side: C(controller) or C(host).
+        core: what pip is asked for.
+    """
+
+    side: str
+    python: str
+    core: str
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        digest = hashlib.sha256(self.core.encode()).hexdigest()[:8]
+        return f"{self.side}-{self.python}-{digest}"
+
+
+# The lowest release, the newest ones of each series, and the Pythons that each series runs on.
+PAIRS = (
+    Pair("controller", "3.11", "ansible-core==2.19.0"),
+    Pair("controller", "3.11", "ansible-core>=2.19,<2.20"),
+    Pair("controller", "3.13", "ansible-core>=2.19,<2.20"),
+    Pair("controller", "3.12", "ansible-core>=2.20,<2.21"),
+    Pair("controller", "3.13", "ansible-core>=2.20,<2.21"),
+    Pair("controller", "3.12", "ansible-core>=2.21,<2.22"),
+    Pair("controller", "3.13", "ansible-core>=2.21,<2.22"),
+    Pair("host", "3.9", "ansible-core==2.19.0"),
+    Pair("host", "3.9", "ansible-core>=2.21,<2.22"),
+    Pair("host", "3.10", "ansible-core>=2.20,<2.21"),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a pair.
+
+    Args:
+        passed: None where it could not be run.
+        told: the last line of pytest, or why there is none.
+    """
+
+    pair: Pair
+    python: str
+    core: str
+    passed: bool | None
+    told: str
+    seconds: float
+
+
+def candidates() -> list[str]:
+    """Return what may be an interpreter."""
+    given = os.environ.get("HWACCEL_PYTHONS", "").split()
+    manager = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    managed = [str(path) for path in sorted(manager.glob("*/bin/python3"))]
+    named = (shutil.which(f"python3.{minor}") for minor in range(9, 20))
+    return [*given, *managed, *filter(None, named), sys.executable]
+
+
+def interpreters() -> dict[str, tuple[str, str]]:
+    """Return path and release of every interpreter that runs and can make a venv, by series."""
+    found: dict[str, tuple[str, str]] = {}
+    code = "import ensurepip, platform, ssl, sys, venv; print(platform.python_version())"
+    for path in candidates():
+        done = subprocess.run([path, "-I", "-c", code], check=False, capture_output=True, text=True)
+        release = done.stdout.strip()
+        if done.returncode == 0 and release:
+            found.setdefault(".".join(release.split(".")[:2]), (path, release))
+    return found
+
+
+def prepare(pair: Pair, python: str) -> tuple[Path, str]:
+    """Return the interpreter of a venv with what a pair needs, and its ansible-core.
+
+    Raises:
+        CalledProcessError: when pip cannot have it.
+    """
+    folder = BUILD / pair.name
+    own = folder / "bin" / "python"
+    tools = TOOLS_ON_HOSTS if pair.side == "host" else TOOLS
+    stamp, wanted = folder / ".stamp", "\n".join((python, pair.core, *tools))
+    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", str(folder)], check=True, capture_output=True)
+        pip = [str(own), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
+        alone = ["--no-deps", "--ignore-requires-python"] if pair.side == "host" else []
+        for what in ([*alone, pair.core], list(tools)):
+            subprocess.run([*pip, *what], check=True, capture_output=True, text=True)
+        stamp.write_text(wanted, encoding="utf-8")
+    release = subprocess.run(
+        [str(own), "-c", "from ansible.release import __version__; print(__version__)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return own, release.stdout.strip()
+
+
+def run(pair: Pair, own: Path, arguments: list[str]) -> tuple[bool, str]:
+    """Run the tests and return whether they passed, and pytest's last line."""
+    log = BUILD / f"{pair.name}.log"
+    paths = ON_HOSTS if pair.side == "host" else (TESTS,)
+    given = [] if any(each.startswith("tests/") for each in arguments) else list(paths)
+    settings = BUILD / "pytest.ini"
+    settings.write_text(SETTINGS, encoding="utf-8")
+    options = ["--quiet", "-c", str(settings), "--rootdir", str(CHECKOUT)]
+    command = [str(own), "-m", "pytest", *options, *given, *arguments]
+    environment = {
+        **os.environ,
+        # Without the finder of Ansible it is an ordinary package.
+        "PYTHONPATH": str(CHECKOUT / ".build" / "collections"),
+        "PYTHONPYCACHEPREFIX": str(BUILD / "bytecode"),
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+    }
+    try:
+        with log.open("wb") as output:
+            done = subprocess.run(
+                command,
+                cwd=CHECKOUT,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=SECONDS,
+            )
+    except subprocess.TimeoutExpired:
+        return False, f"did not end within {SECONDS} s, see {log.relative_to(CHECKOUT)}"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "no output")
+    told = last if done.returncode == 0 else f"{last}, see {log.relative_to(CHECKOUT)}"
+    return done.returncode == 0, told
+
+
+def outcome(pair: Pair, found: dict[str, tuple[str, str]], arguments: list[str]) -> Outcome:
+    """Return what comes of a pair."""
+    if pair.python not in found:
+        return Outcome(pair, pair.python, pair.core, None, f"no Python {pair.python} here", 0.0)
+    path, release = found[pair.python]
+    try:
+        own, core = prepare(pair, path)
+    except subprocess.CalledProcessError as error:
+        last = str(error.stderr or error).strip().splitlines()[-1:]
+        return Outcome(pair, release, pair.core, None, "".join(last) or "pip failed", 0.0)
+    begun = time.monotonic()
+    passed, told = run(pair, own, arguments)
+    return Outcome(pair, release, core, passed, told, time.monotonic() - begun)
+
+
+def word(passed: bool | None) -> str:  # noqa: FBT001 (a value, no switch)
+    """Return how an outcome is called."""
+    return {True: "passed", False: "FAILED", None: "NOT RUN"}[passed]
+
+
+def page(outcomes: list[Outcome]) -> str:
+    """Return the page of the documentation."""
+    rows = "".join(
+        f"| {each.pair.side} | {each.python} | {each.core} | {word(each.passed)} | {each.told} |\n"
+        for each in outcomes
+    )
+    return (
+        "# What the collection was tested with\n\n"
+        "Written by `make compat`, which runs the unit tests of the plugins with each Python and\n"
+        "ansible-core that are promised. On hosts only modules run, so that there modules and\n"
+        f"their utilities are tested. On {platform.system()} {platform.machine()}, "
+        f"{time.strftime('%d %B %Y', time.gmtime())}.\n\n"
+        "| side | Python | ansible-core | unit tests | told |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        f"{rows}"
+    )
+
+
+def main() -> int:
+    """Run all pairs and write the page; 0 only where each one was run and passed."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    found = interpreters()
+    for series, (path, release) in sorted(found.items()):
+        print(f"Python {series}: {release}, {path}", flush=True)
+    outcomes = []
+    for pair in PAIRS:
+        each = outcome(pair, found, sys.argv[1:])
+        outcomes.append(each)
+        print(
+            f"{word(each.passed)}: {pair.side}, Python {each.python}, {each.core}: {each.told} "
+            f"({each.seconds:.0f} s)",
+            flush=True,
+        )
+    facts = [
+        {"side": each.pair.side, "python": each.python, "core": each.core, "passed": each.passed}
+        for each in outcomes
+    ]
+    (BUILD / "result.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    if len(sys.argv) == 1:
+        PAGE.write_text(page(outcomes), encoding="utf-8")
+    return 0 if all(each.passed for each in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
