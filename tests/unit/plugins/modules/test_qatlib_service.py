@@ -494,11 +494,17 @@ def test_restart_is_required_until_it_was_done(live: QatlibTasks, host: QatlibHo
     assert live(devices=["all"], memlock="0")["restart_required"] is False
     assert live(devices=["all"], vfs="1")["restart_required"] is True
     now = live.machine.at(RULES).stat().st_mtime
-    host.started = now + 1
+    for path in (DROP_IN, RULES, MASK):
+        os.utime(live.machine.at(path), (now - 60, now - 60))
+    host.started = now - 50
     assert live(devices=["all"], vfs="1")["restart_required"] is False
     live.machine.write(ENVIRONMENT, "POLICY=1\n")
-    os.utime(live.machine.at(ENVIRONMENT), (now + 10, now + 10))
+    os.utime(live.machine.at(ENVIRONMENT), (now - 40, now - 40))
     assert live(devices=["all"], vfs="1")["restart_required"] is True
+    # A file from the future is one of a clock that was set back: no start could be new enough.
+    os.utime(live.machine.at(ENVIRONMENT), (now + 60, now + 60))
+    assert live(devices=["all"], vfs="1")["restart_required"] is False
+    os.utime(live.machine.at(ENVIRONMENT), (now - 40, now - 40))
     host.started = None
     assert live(devices=["all"], vfs="1")["restart_required"] is False
 
