@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host: the only place that opens a file, writes one or runs a command.
+"""The host: the only place that opens a file, writes one or runs a command, with its parts.
 
 Everything above passes absolute paths as the managed system sees them; with another root
 than C(/) they are looked up below it, links included, and devices are never written.
@@ -25,6 +25,17 @@ from dataclasses import dataclass
 
 from ._child import Child, SilentError
 from ._errors import BlockedError, HostError
+from ._folders import (
+    NoFileError,
+    locate,
+    open_file,
+    reach,
+    remove_file,
+    set_permissions,
+    sync,
+    write_file,
+    write_link,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,10 +43,7 @@ if t.TYPE_CHECKING:
 _LOCK = "/run/hwaccel.lock"
 # What file systems answer that have no locks, such as network ones.
 _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-# A file that is not whole yet: this, and eight characters.
-_TEMPORARY, _RANDOM_BYTES = ".hwaccel-", 4
 _USERS, _GROUPS, _ID_FIELD = "/etc/passwd", "/etc/group", 2
-_LINK_LIMIT = 40
 # With another root devices are never written, so that its folders stand still meanwhile.
 _STILL = "/sys/"
 _LAST_LINES = 20
@@ -46,17 +54,6 @@ _CHILD_SECONDS = 2.0
 _LOCK_SECONDS = 0.2
 _PCI_DEVICES = "/sys/bus/pci/devices/"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
-_FOLDER_MODE = 0o755
-_CONTEXT = "security.selinux"
-_HELD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-# What /dev/null is. A unit that leads there is masked, and so are rules.
-_NULL, _MASK = (1, 3), "/dev/null, which masks it,"
-_KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 class Blocked:
@@ -114,36 +111,14 @@ class Host:
             return path
         folder, _slash, name = path.rpartition("/")
         if not folder.startswith(_STILL) or name in ("", ".", ".."):
-            return self._walk(path, follow=follow)
+            return locate(self.root, path, follow=follow)
         known = self._folders.get(folder)
         if known is None:
-            known = self._folders[folder] = self._walk(folder, follow=True)
+            known = self._folders[folder] = locate(self.root, folder, follow=True)
         place = f"{known}/{name}"
         if follow and os.path.islink(place):
-            return self._walk(path, follow=True)
+            return locate(self.root, path, follow=True)
         return place
-
-    def _walk(self, path: str, *, follow: bool) -> str:
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        inside: list[str] = []
-        links = 0
-        while parts:
-            part = parts.pop(0)
-            if part == "..":
-                del inside[-1:]
-                continue
-            here = "/".join((self.root, *inside, part))
-            if (parts or follow) and os.path.islink(here):
-                links += 1
-                if links > _LINK_LIMIT:
-                    raise HostError.from_os("follow", path, errno.ELOOP)
-                target = os.readlink(here)
-                if target.startswith("/"):
-                    inside = []
-                parts[:0] = [piece for piece in target.split("/") if piece not in ("", ".")]
-                continue
-            inside.append(part)
-        return "/".join((self.root, *inside))
 
     def exists(self, path: str) -> bool:
         """Tell whether the path leads to something."""
@@ -268,9 +243,9 @@ class Host:
     def read_bytes(self, path: str) -> bytes | None:
         """Return a file's content, or None when it is not there; sysfs attributes included."""
         try:
-            with open(self.locate(path), "rb", opener=_open_file) as file:
+            with open(self.locate(path), "rb", opener=open_file) as file:
                 return file.read()
-        except _NoFileError as error:
+        except NoFileError as error:
             raise HostError(f"cannot read {path}: {error} is there, and no file") from error
         except OSError as error:
             if error.errno not in _GONE:
@@ -306,11 +281,11 @@ class Host:
             size: how many bytes are looked at: a log may have grown for years.
         """
         try:
-            with open(self.locate(path), "rb", opener=_open_file) as file:
+            with open(self.locate(path), "rb", opener=open_file) as file:
                 length = file.seek(0, os.SEEK_END)
                 file.seek(max(0, length - size))
                 content = file.read(size)
-        except _NoFileError as error:
+        except NoFileError as error:
             raise HostError(f"cannot read {path}: {error} is there, and no file") from error
         except OSError as error:
             if error.errno in _GONE:
@@ -405,24 +380,8 @@ class Host:
 
     def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
-        with self._reach("write", path, make=True) as (folder, name):
-            _tidy(folder)
-            temporary = _temporary_name()
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            # Nobody else can open it before it has its owner and mode.
-            handle = os.open(temporary, flags, 0o600, dir_fd=folder)
-            try:
-                with open(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    _take_over(folder, name, handle, mode)
-                    os.fsync(handle)
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary, dir_fd=folder)
-                raise
-            _sync_folder(folder)
+        with reach(self.root, "write", path, make=True) as (folder, name):
+            write_file(folder, name, content, mode)
 
     def flush(self, path: str) -> None:
         """Have the disk keep a file that a command has written, or those of a folder."""
@@ -431,83 +390,29 @@ class Host:
             folder = place if os.path.isdir(place) else os.path.dirname(place)
             files = [place] if folder != place else [each.path for each in os.scandir(place)]
             for each in (*filter(os.path.isfile, files), folder):
-                _sync(each)
+                sync(each)
         except OSError as error:
             if error.errno not in _GONE:
                 raise HostError.from_os("flush", path, error.errno or errno.EIO) from error
 
     def set_permissions(self, path: str, wanted: Permissions) -> None:
         """Give a file an owner, a group and a mode."""
-        with self._reach("set permissions of", path) as (folder, name):
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(name, flags, dir_fd=folder)
-            try:
-                found = _stat_file(handle, _owner(os.fstat(folder)))
-                # A change of the owner takes bits of the mode away, so that the mode comes last.
-                if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
-                    os.fchown(handle, wanted.uid, wanted.gid)
-                os.fchmod(handle, wanted.mode)
-            finally:
-                os.close(handle)
+        with reach(self.root, "set permissions of", path) as (folder, name):
+            set_permissions(folder, name, wanted.uid, wanted.gid, wanted.mode)
 
     def remove_file(self, path: str) -> None:
         """Remove a file; one that is not there is fine."""
         try:
-            with self._reach("remove", path, follow=False) as (folder, name):
-                _tidy(folder)
-                os.unlink(name, dir_fd=folder)
-                _sync_folder(folder)
+            with reach(self.root, "remove", path, follow=False) as (folder, name):
+                remove_file(folder, name)
         except HostError as error:
             if error.number not in _GONE:
                 raise
 
     def write_link(self, path: str, target: str) -> None:
         """Make a symbolic link in one step; it replaces a link or a file."""
-        with self._reach("make the link", path, make=True, follow=False) as (folder, name):
-            _tidy(folder)
-            temporary = _temporary_name()
-            os.symlink(target, temporary, dir_fd=folder)
-            try:
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary, dir_fd=folder)
-                raise
-            _sync_folder(folder)
-
-    @contextlib.contextmanager
-    def _reach(
-        self, action: str, path: str, *, make: bool = False, follow: bool = True
-    ) -> Iterator[tuple[int, str]]:
-        """Hold the folder of a path open, and yield it with the name in it.
-
-        What is done there stays in that folder and below the root, whatever path or link is
-        changed meanwhile.
-
-        Args:
-            action: what for, as errors tell it.
-            make: whether folders that are missing are made.
-            follow: whether a link in the place of the file is followed.
-
-        Raises:
-            HostError: for every error of the system within, for what is no file, and for links of
-                others that lead to what is not theirs.
-        """
-        try:
-            walk = _Walk(self.root, make=make)
-        except OSError as error:
-            raise HostError.from_os(action, path, error.errno or errno.EIO) from error
-        try:
-            name = walk.to(path, follow=follow)
-            yield walk.folder, name
-        except _NoFileError as error:
-            raise HostError(f"cannot {action} {path}: {error} is there, and no file") from error
-        except OSError as error:
-            raise HostError.from_os(action, path, error.errno or errno.EIO) from error
-        except _UnsafeError as error:
-            raise HostError(f"cannot {action} {path}: {error}") from error
-        finally:
-            walk.close()
+        with reach(self.root, "make the link", path, make=True, follow=False) as (folder, name):
+            write_link(folder, name, target)
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Run a command of the running machine and return its standard output."""
@@ -608,7 +513,7 @@ class Host:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         # A FIFO without a reader is an error then, and does not wait for one.
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK
-        with self._reach("write", path, make=True) as (folder, name):
+        with reach(self.root, "write", path, make=True) as (folder, name):
             handle = os.open(name, flags, 0o600, dir_fd=folder)
             # Unbuffered: nothing is left over that closing it would have to write.
             return t.cast("t.BinaryIO", os.fdopen(handle, "ab", buffering=0))
@@ -711,204 +616,6 @@ def _wait_for_lock(handle: int, path: str, seconds: float, *, needed: bool) -> N
             return
         else:
             return
-
-
-class _UnsafeError(Exception):
-    """A user who is not trusted has a path lead to what is not that user's."""
-
-
-class _NoFileError(OSError):
-    """What stands at a path is no file: reading it may wait for ever, and writing it acts."""
-
-
-class _Walk:
-    """A way from the root to a folder, each step taken in the folder that is held open.
-
-    Links are followed here and not by the kernel, so that they stay below the root. Whoever owns a
-    link, or the folder that it is in, chooses where it leads: for a user who is neither root nor
-    the user of this process that has to be a folder of the same user.
-    """
-
-    def __init__(self, root: str, *, make: bool) -> None:
-        self._make = make
-        self._trusted = frozenset({0, os.geteuid()})
-        self._led: list[tuple[int, str]] = []
-        self._links = 0
-        self._handles = [os.open(root, _HELD | os.O_DIRECTORY)]
-
-    @property
-    def folder(self) -> int:
-        """The folder that the way has come to."""
-        return self._handles[-1]
-
-    def close(self) -> None:
-        """Let go of every folder."""
-        while self._handles:
-            os.close(self._handles.pop())
-
-    def to(self, path: str, *, follow: bool) -> str:
-        """Go to the folder of a path, and return the name that is left."""
-        parts = _parts(path)
-        while parts:
-            part = parts.pop(0)
-            if part == "..":
-                self._go_up(1)
-                continue
-            target = self._link(part) if parts or follow else None
-            if target is not None:
-                if target.startswith("/"):
-                    self._go_up(len(self._handles))
-                parts[:0] = _parts(target)
-            elif not parts:
-                self._check()
-                return part
-            else:
-                self._handles.append(self._entered(part))
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-
-    def _go_up(self, steps: int) -> None:
-        """Leave folders, but for the root."""
-        while steps and len(self._handles) > 1:
-            os.close(self._handles.pop())
-            steps -= 1
-
-    def _link(self, name: str) -> str | None:
-        """Return what a link says, None for what is none."""
-        try:
-            target = os.readlink(name, dir_fd=self.folder)
-            link = os.stat(name, dir_fd=self.folder, follow_symlinks=False)
-        except OSError:
-            return None
-        self._links += 1
-        if self._links > _LINK_LIMIT:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
-        owners = {_owner(link), _owner(os.fstat(self.folder))}
-        self._led += [(owner, name) for owner in owners - self._trusted]
-        return target
-
-    def _entered(self, name: str) -> int:
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(name, _HELD | os.O_DIRECTORY, dir_fd=self.folder)
-        if not self._make:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-        self._check()
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=self.folder)
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(name, flags, dir_fd=self.folder)
-            # Whatever the mask of the process takes from modes.
-            os.fchmod(handle, _FOLDER_MODE)
-            return handle
-        return os.open(name, _HELD | os.O_DIRECTORY, dir_fd=self.folder)
-
-    def _check(self) -> None:
-        """Look whether links of others have led to what is theirs."""
-        owner = _owner(os.fstat(self.folder))
-        for user, name in self._led:
-            if user != owner:
-                message = (
-                    f"user {user} can have the link {name} on the way lead anywhere, and it leads "
-                    f"to a folder of user {owner}: name the path without the link"
-                )
-                raise _UnsafeError(message)
-
-
-def _owner(found: os.stat_result) -> int:
-    return found.st_uid
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in path.split("/") if part not in ("", ".")]
-
-
-def _temporary_name() -> str:
-    return f"{_TEMPORARY}{os.urandom(_RANDOM_BYTES).hex()}"
-
-
-def _tidy(folder: int) -> None:
-    """Remove the temporary files of runs that were killed: the lock keeps others away."""
-    size = len(_temporary_name())
-    # Only the place of the folder is held open.
-    handle = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        names = os.listdir(handle)
-    finally:
-        os.close(handle)
-    for name in names:
-        if name.startswith(_TEMPORARY) and len(name) == size:
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=folder)
-
-
-def _kind_of(found: os.stat_result) -> str | None:
-    """Return what something is that is neither a file nor a folder."""
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
-    if kind is not None and (os.major(found.st_rdev), os.minor(found.st_rdev)) == _NULL:
-        return _MASK
-    return kind
-
-
-def _open_file(path: str, flags: int) -> int:
-    """Open a file to read it; what would wait for a writer, or acts when opened, is none."""
-    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
-    kind = _kind_of(os.fstat(handle))
-    if kind not in (None, _MASK):
-        os.close(handle)
-        raise _NoFileError(kind)
-    return handle
-
-
-def _stat_file(handle: int, folder_owner: int) -> os.stat_result:
-    """Return what a file has whose permissions are to be set, which is the one that was meant."""
-    found = os.fstat(handle)
-    kind = _kind_of(found)
-    if kind is not None:
-        raise _NoFileError(kind)
-    theirs = folder_owner not in (0, os.geteuid()) and _owner(found) != folder_owner
-    if theirs and found.st_nlink > 1:
-        message = (
-            f"user {folder_owner} owns the folder, and may have put a file of user {_owner(found)} "
-            "there that has another name too: remove it"
-        )
-        raise _UnsafeError(message)
-    return found
-
-
-def _take_over(folder: int, name: str, new: int, mode: int) -> None:
-    """Give a new file the owner, mode and SELinux context of the one it replaces."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        os.fchmod(new, mode)
-        return
-    kind = _kind_of(found)
-    if kind is not None:
-        raise _NoFileError(kind)
-    # A change of the owner takes bits of the mode away, so that the mode comes last.
-    if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
-        os.fchown(new, found.st_uid, found.st_gid)
-    os.fchmod(new, stat.S_IMODE(found.st_mode))
-    with contextlib.suppress(OSError):
-        # By a handle, and not by a name that may lead elsewhere by now.
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        old = os.open(name, flags, dir_fd=folder)
-        try:
-            os.setxattr(new, _CONTEXT, os.getxattr(old, _CONTEXT))
-        finally:
-            os.close(old)
-
-
-def _sync_folder(folder: int) -> None:
-    """Make the names in a folder durable, of which only the place is held open."""
-    _sync(".", folder)
-
-
-def _sync(path: str, folder: int | None = None) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read_attribute(path: str) -> str | None:

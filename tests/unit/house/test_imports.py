@@ -24,6 +24,7 @@ MODULES = "plugins.modules."
 HEIGHTS = {
     "_child": 0,
     "_errors": 0,
+    "_folders": 0,
     "_host": 0,
     "_net": 0,
     "_notify": 0,
@@ -50,9 +51,10 @@ HEIGHTS = {
 }
 MODULE_HEIGHT = 5
 
-# Only _host reaches the machine, with its child; a service says to systemd that it is ready, and
+# Only _host reaches the machine, with its parts; a service says to systemd that it is ready, and
 # _net asks servers, in a child too. Of os the others may have what calculates.
-REACHING = frozenset({"_host", "_child", "_net", "_notify"})
+PARTS = frozenset({"_child", "_folders"})
+REACHING = frozenset({"_host", *PARTS, "_net", "_notify"})
 MACHINE_IMPORTS = frozenset(
     {
         "fcntl",
@@ -117,7 +119,7 @@ def imported_names(source: Source) -> Iterator[tuple[int, str]]:
 
 
 def direction_faults(root: Path) -> list[str]:
-    """Return every import that goes up, sideways into a module, or around _module."""
+    """Return every import that goes up, sideways into a module, or around _module or _host."""
     faults: list[str] = []
     for source in read_sources(root, "module_utils", "modules"):
         room = source.room
@@ -126,20 +128,27 @@ def direction_faults(root: Path) -> list[str]:
         if room is not None and room not in HEIGHTS:
             faults.append(f"{source.name}: room {room} has no place in the order")
             continue
-        height = MODULE_HEIGHT if room is None else HEIGHTS[room]
         for line, name in imported_names(source):
             where = f"{source.name}:{line}: {name}"
             if name.startswith(MODULES):
                 faults.append(f"{where}: nothing imports a module")
             elif name.startswith(MODULE_UTILS):
-                target = name[len(MODULE_UTILS) :].split(".")[0]
-                if target not in HEIGHTS:
-                    faults.append(f"{where}: no such room")
-                elif HEIGHTS[target] > height:
-                    faults.append(f"{where}: goes up")
+                fault = room_fault(room, name[len(MODULE_UTILS) :].split(".")[0])
+                faults += [f"{where}: {fault}"] if fault else []
             elif name.split(".")[0] in {"ansible", "ansible_collections"} and room != "_module":
                 faults.append(f"{where}: only _module knows Ansible")
     return faults
+
+
+def room_fault(room: str | None, target: str) -> str | None:
+    """Return why a room, or a module, may not import another one, None where it may."""
+    if target not in HEIGHTS:
+        return "no such room"
+    if HEIGHTS[target] > (MODULE_HEIGHT if room is None else HEIGHTS[room]):
+        return "goes up"
+    if target in PARTS and room not in REACHING:
+        return "its parts are for _host"
+    return None
 
 
 def machine_faults(root: Path) -> list[str]:
@@ -216,6 +225,7 @@ def write(root: Path, name: str, text: str) -> None:
         ("module_utils/_qat/devices.py", "from ansible.module_utils.basic import AnsibleModule"),
         ("module_utils/_qat/devices.py", "if t.TYPE_CHECKING:\n    from .._module import Run"),
         ("module_utils/_vfio/bind.py", "from ...modules.qat_sriov import main"),
+        ("module_utils/_qat/devices.py", "from .._folders import write_file"),
         ("module_utils/_newroom/a.py", ""),
         ("module_utils/_qat/devices.py", "from .._newroom import a"),
         ("modules/qat_sriov.py", "from ansible.module_utils.basic import AnsibleModule"),

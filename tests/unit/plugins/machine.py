@@ -13,6 +13,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.hwaccel.virt.plugins.module_utils import _folders
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
 from ansible_collections.hwaccel.virt.plugins.module_utils._host import BLOCKED, Blocked, Host
 from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress, PciId
@@ -510,7 +511,7 @@ class RunningHost(Host):
 
     def locate(self, path: str, *, follow: bool = True) -> str:
         """Stay below the root, where folders come and go as on a machine that runs."""
-        return self.recording._walk(path, follow=follow)
+        return _folders.locate(self.root, path, follow=follow)
 
     def canonical(self, path: str) -> str:
         """Follow the links below the root."""

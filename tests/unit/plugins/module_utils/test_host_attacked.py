@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils import _host
+from ansible_collections.hwaccel.virt.plugins.module_utils import _folders
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
 from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host, Permissions
 
@@ -79,7 +79,7 @@ def owned(monkeypatch: pytest.MonkeyPatch) -> Owned:
         found = path.lstat()
         users[found.st_dev, found.st_ino] = user
 
-    monkeypatch.setattr(_host, "_owner", owner)
+    monkeypatch.setattr(_folders, "_owner", owner)
     return give
 
 
@@ -242,14 +242,14 @@ def test_a_second_name_of_a_file_of_root(host: Host, etc: Path, owned: Owned) ->
 def test_a_folder_that_becomes_a_link_after_the_check(
     host: Host, etc: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    name = _host._temporary_name
+    name = _folders._temporary_name
 
     def swapped() -> str:
         (etc / "ours").rename(etc / "away")
         (etc / "ours").symlink_to(outside)
         return name()
 
-    monkeypatch.setattr(_host, "_temporary_name", swapped)
+    monkeypatch.setattr(_folders, "_temporary_name", swapped)
     if action == "write":
         host.write_file("/etc/ours/secret", b"new", 0o644)
     else:
@@ -262,7 +262,7 @@ def test_a_folder_that_becomes_a_link_after_the_check(
 def test_a_temporary_file_that_becomes_a_link(
     host: Host, etc: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    victim, take_over = outside / "secret", _host._take_over
+    victim, take_over = outside / "secret", _folders._take_over
     old = etc / "ours/x"
     old.write_bytes(b"old")
     old.chmod(0o666)
@@ -279,7 +279,7 @@ def test_a_temporary_file_that_becomes_a_link(
     monkeypatch.setattr(
         os, "fchown", lambda handle, *_ids: given.append((os.fstat(handle).st_ino,))
     )
-    monkeypatch.setattr(_host, "_take_over", swapped)
+    monkeypatch.setattr(_folders, "_take_over", swapped)
     host.write_file("/etc/ours/x", b"new", 0o644)
     assert mode(victim) == 0o600
     assert given
@@ -372,13 +372,13 @@ def test_nobody_reads_a_file_before_it_is_whole(
         (etc / "ours/x").write_bytes(b"old")
         (etc / "ours/x").chmod(old)
     found: list[int] = []
-    take_over = _host._take_over
+    take_over = _folders._take_over
 
     def looked(folder: int, name: str, new: int, mode: int) -> None:
         found.append(os.fstat(new).st_mode & 0o777)
         take_over(folder, name, new, mode)
 
-    monkeypatch.setattr(_host, "_take_over", looked)
+    monkeypatch.setattr(_folders, "_take_over", looked)
     host.write_file("/etc/ours/x", b"new", 0o600)
     assert found == [0o600]
     assert mode(etc / "ours/x") == (0o600 if old is None else old)
