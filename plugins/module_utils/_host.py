@@ -27,6 +27,7 @@ from ._child import Child, SilentError
 from ._errors import BlockedError, HostError
 from ._folders import (
     NoFileError,
+    checkpoint,
     locate,
     open_file,
     reach,
@@ -52,6 +53,7 @@ _LAST_BYTES = 16384
 # By how much longer a child is waited for than what it does may take.
 _CHILD_SECONDS = 2.0
 _LOCK_SECONDS = 0.2
+_READ_AT_BOOT = "/boot/"
 _PCI_DEVICES = "/sys/bus/pci/devices/"
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESRCH)
 
@@ -382,6 +384,7 @@ class Host:
         """Replace a file in one step, keeping owner, mode and SELinux context of an old one."""
         with reach(self.root, "write", path, make=True) as (folder, name):
             write_file(folder, name, content, mode)
+        self._show_boot_loaders(path)
 
     def flush(self, path: str) -> None:
         """Have the disk keep a file that a command has written, or those of a folder."""
@@ -394,6 +397,13 @@ class Host:
         except OSError as error:
             if error.errno not in _GONE:
                 raise HostError.from_os("flush", path, error.errno or errno.EIO) from error
+        self._show_boot_loaders(path)
+
+    def _show_boot_loaders(self, path: str) -> None:
+        """Have a boot loader find what was written where it reads."""
+        if self.live and f"{path}/".startswith(_READ_AT_BOOT):
+            place = self.locate(path)
+            checkpoint(place if os.path.isdir(place) else os.path.dirname(place))
 
     def set_permissions(self, path: str, wanted: Permissions) -> None:
         """Give a file an owner, a group and a mode."""
@@ -408,11 +418,13 @@ class Host:
         except HostError as error:
             if error.number not in _GONE:
                 raise
+        self._show_boot_loaders(path)
 
     def write_link(self, path: str, target: str) -> None:
         """Make a symbolic link in one step; it replaces a link or a file."""
         with reach(self.root, "make the link", path, make=True, follow=False) as (folder, name):
             write_link(folder, name, target)
+        self._show_boot_loaders(path)
 
     def run(self, command: Sequence[str], *, seconds: float = 60.0) -> str:
         """Run a command of the running machine and return its standard output."""

@@ -593,6 +593,29 @@ def test_what_a_command_has_written_is_flushed(
     assert sorted(synced[:-1]) + synced[-1:] == [f"{host.root}{each}" for each in kept]
 
 
+def test_what_is_read_at_boot_is_written_home(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int, bytes]] = []
+
+    def ioctl(handle: int, number: int, flags: bytes) -> None:
+        asked.append((str(Path(f"/proc/self/fd/{handle}").readlink()), number, flags))
+        raise OSError(errno.ENOTTY, "not ext4")
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    # Nothing boots from a tree that does not run.
+    host.write_file("/boot/grub/grub.cfg", b"", 0o644)
+    assert asked == []
+    host.live = True
+    monkeypatch.setattr(host, "locate", lambda path, **_options: f"{host.root}{path}")
+    host.write_file("/boot/loader/entries/a.conf", b"", 0o644)
+    host.write_link("/boot/vmlinuz", "vmlinuz-1")
+    host.flush("/boot/grub/grub.cfg")
+    host.flush("/boot")
+    host.remove_file("/boot/loader/entries/a.conf")
+    host.write_file("/bootx", b"", 0o644)
+    entries, boot, grub = (f"{host.root}/boot{name}" for name in ("/loader/entries", "", "/grub"))
+    assert asked == [(each, 0x4004662B, bytes(4)) for each in (entries, boot, grub, boot, entries)]
+
+
 def test_a_flush_that_fails_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     (Path(host.root) / "x").write_bytes(b"x")
 
