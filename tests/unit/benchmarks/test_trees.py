@@ -46,7 +46,9 @@ def test_a_payload_is_what_ansible_sends(tmp_path: Path) -> None:
 
 def test_the_clock_counts_processor_time(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text("import sys; held = bytearray(1 << 25); print(sum(range(3_000_000)))", encoding="utf-8")
+    script.write_text(
+        "import sys; held = bytearray(1 << 25); print(sum(range(3_000_000)))", encoding="utf-8"
+    )
     busy = spend([sys.executable], tmp_path / "told", stdin=script)
     assert (tmp_path / "told").read_text(encoding="utf-8") == "4499998500000\n"
     idle = spend(["sleep", "0.1"], tmp_path / "told")
