@@ -22,7 +22,7 @@ CARRIERS = ("copy", "win_copy", "template", "win_template", "slurp", "fetch")
 SECRET = re.compile(r"vgpu_license_token_(?:file|src)|\.tok\b|signing_key")
 LOOKUP = re.compile(r"license_token'[^)]*\)(?!\s*\|\s*length)")
 # A dollar sign matches before a line break at the end, too.
-LOOSE = re.compile(r"is match\((?:'[^']*\$'|\"[^\"]*\$\")\)")
+LOOSE = re.compile(r"\bmatch'?[(,] ?(?:'[^']*\$'|\"[^\"]*\$\")\)")
 
 
 def task_files() -> list[Path]:
@@ -68,6 +68,7 @@ def test_faults_are_found() -> None:
     assert faults({"ansible.builtin.file": {"path": "a.tok"}}) == []
     assert list(tasks_of([{"block": [{"a": 1}]}, {"tasks": [{"b": 2}]}])) == [{"a": 1}, {"b": 2}]
     assert LOOSE.search("that: x is match('[a-z]+$')")
+    assert LOOSE.search("that: x | reject('ansible.builtin.match', '[a-z]+$') | length == 0")
     assert not LOOSE.search(r"that: x is match('[a-z]+\Z')")
     assert LOOKUP.search("msg: lookup('hwaccel.virt.license_token', path)")
     assert not LOOKUP.search("lookup('hwaccel.virt.license_token', path) | length > 0")

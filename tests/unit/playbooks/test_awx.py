@@ -133,6 +133,7 @@ class Awx:
     surveys: dict[int, Object] = field(default_factory=dict)
     changes: list[tuple[str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    given: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Have what every AWX has."""
@@ -205,6 +206,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Answer a request."""
         url = urllib.parse.urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.awx.given.append(body)
         answer: Object | None = None
         status = 401
         if self.headers.get("Authorization") == f"Bearer {TOKEN}":
@@ -291,14 +293,19 @@ def test_playbook(tmp_path: Path) -> None:
     }
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        there = {
-            "CONTROLLER_HOST": f"http://127.0.0.1:{server.server_port}",
-            "CONTROLLER_OAUTH_TOKEN": TOKEN,
-            "no_proxy": "127.0.0.1",
-        }
+        # By the environment, or by variables as a file in Ansible Vault has them.
+        place = f"http://127.0.0.1:{server.server_port}"
+        there = {"CONTROLLER_HOST": place, "CONTROLLER_OAUTH_TOKEN": TOKEN}
+        variables = json.dumps({"awx_host": place, "awx_token": TOKEN})
+        (tmp_path / "awx.json").write_text(variables, encoding="utf-8")
+        by_file = ["-vvvvv", "--diff", "-e", "@awx.json"]
         said = []
-        for arguments in (["--check"], ["-vvv"], ["-e", json.dumps(few)]):
-            said.append(playbook(tmp_path, *arguments, **there))
+        for arguments, environment in (
+            (["--check"], there),
+            (by_file, {}),
+            (["-e", json.dumps(few)], there),
+        ):
+            said.append(playbook(tmp_path, *arguments, no_proxy="127.0.0.1", **environment))
             changed.append(len(awx.changes))
         server.shutdown()
     check, run, again = said
@@ -314,6 +321,7 @@ def test_playbook(tmp_path: Path) -> None:
     assert "as it should be, nothing changed" in again
     assert changed[2] == changed[1] == 2 + len(VARIABLES["awx_groups"]) + 2 * len(NAMES)
     assert TOKEN not in "".join(said)
+    assert TOKEN.encode() not in b"".join(awx.given)
 
 
 def everything_is_there(awx: Awx) -> None:

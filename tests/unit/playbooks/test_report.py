@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -18,11 +19,13 @@ from ansible_collections.hwaccel.virt.plugins.filter.fleet_report import fleet_r
 from ansible_collections.hwaccel.virt.tests.unit.plugins.fleet import NOW, found
 
 CONNECTIONS = Path(__file__).resolve().parents[1] / "roles/vgpu_license/connection_plugins"
+SECRET = "c2VjcmV0LW9mLXRoZS10b2tlbg"  # noqa: S105 (none in truth)
+PLACE = r"C:\Program Files\NVIDIA Corporation\vGPU Licensing\ClientConfigToken\a.tok"
 GUIDE = r"HKLM:\SOFTWARE\NVIDIA Corporation\Global\GridLicensing"
 # Licensed until 2026-11-23 08:00, by its own clock a day from then.
 WINDOWS: dict[str, t.Any] = {
     "registry": {GUIDE: {"ServerAddress": ["string", "gridlicense.example.com"]}},
-    "files": {},
+    "files": {PLACE: base64.b64encode(SECRET.encode()).decode()},
     "log": None,
     "holds": True,
     "late": 0,
@@ -82,8 +85,9 @@ def run(folder: Path, *arguments: str) -> Run:
 def test_playbook(tmp_path: Path) -> None:
     prepare(tmp_path)
     compared = ("--extra-vars", "report_compare_to=earlier.json")
-    first = run(tmp_path, *compared)
+    first = run(tmp_path, *compared, "-vvvvv")
     everyone_is_told_of(first)
+    tokens_are_not_told_of(first)
     guests_are_asked_for_their_licence_alone(first)
     what_was_left_out_is_not_gone(first)
     second = run(tmp_path, *compared)
@@ -122,6 +126,13 @@ def everyone_is_told_of(told_of: Run) -> None:
     assert told_of.report["not_asked"] == ["left_out"]
     assert {problem["check"] for problem in told_of.host("lost")["problems"]} == {"reach"}
     assert "<!DOCTYPE html>" in told_of.files["report.html"]
+
+
+def tokens_are_not_told_of(told_of: Run) -> None:
+    told = told_of.output + "".join(told_of.files.values())
+    assert "a.tok" in told_of.output
+    for secret in (SECRET, base64.b64encode(SECRET.encode()).decode()):
+        assert secret not in told
 
 
 def guests_are_asked_for_their_licence_alone(told_of: Run) -> None:

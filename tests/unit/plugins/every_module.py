@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task that works for every module, and what modules there are, for tests of all of them."""
+"""A task that works for every module, what modules there are, and values that could break out."""
 
 from __future__ import annotations
 
@@ -27,6 +27,44 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
     Options = dict[str, t.Any]
+
+
+# Found again wherever a value was written to.
+MARK = "canary"
+HOSTILE = {
+    "line feed": f"a\n{MARK}=1",
+    "line feed at the end": f"{MARK}\n",
+    "carriage return": f"a\r{MARK}=1",
+    "both": f"a\r\n[{MARK}]\r\nb=1",
+    "NUL": f"a\0{MARK}",
+    "tab": f"a\t{MARK}",
+    "escape sequence": f"\x1b]0;{MARK}\x07",
+    "line separator": f"a\u2028{MARK}=1",
+    "next line": f"a\x85{MARK}=1",
+    "right to left": f"\u202e{MARK}",
+    "double quote": f'{MARK}", RUN+="/bin/{MARK}',
+    "single quote": f"{MARK}' ; : '",
+    "specifier": f"{MARK}%n%i%%",
+    "variable": f"{MARK}${{IFS}}$kernel",
+    "command": f"$(touch {MARK})",
+    "backquotes": f"`touch {MARK}`",
+    "backslash": f"{MARK}\\",
+    "comment": f"# {MARK}",
+    "comment behind": f"a # {MARK}",
+    "section": f"[{MARK}]",
+    "CDATA": f"]]><{MARK}/>",
+    "entity": f"&{MARK};",
+    "option": f"--{MARK}",
+    "folders": f"../../../../{MARK}",
+    "semicolon": f"a; {MARK}",
+    "template": f"{{{{ '{MARK}' }}}}",
+    "long": MARK * 2000,
+    # Python converts up to 4300 of them, and Ansible fails with more for a number of its own.
+    "digits": "9" * 5000,
+    "many digits": "9" * 4000,
+    "empty": "",
+    "blanks": "   ",
+}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ import typing as t
 import pytest
 from ansible_collections.hwaccel.virt.tests.unit.plugins.every_module import (
     BASES,
+    HOSTILE,
+    MARK,
     modules,
     spec_of,
 )
@@ -35,42 +37,6 @@ if t.TYPE_CHECKING:
     Options = dict[str, t.Any]
     Files = dict[str, t.Union[bytes, str]]
 
-# Found again wherever a value was written to.
-MARK = "canary"
-HOSTILE = {
-    "line feed": f"a\n{MARK}=1",
-    "line feed at the end": f"{MARK}\n",
-    "carriage return": f"a\r{MARK}=1",
-    "both": f"a\r\n[{MARK}]\r\nb=1",
-    "NUL": f"a\0{MARK}",
-    "tab": f"a\t{MARK}",
-    "escape sequence": f"\x1b]0;{MARK}\x07",
-    "line separator": f"a\u2028{MARK}=1",
-    "next line": f"a\x85{MARK}=1",
-    "right to left": f"\u202e{MARK}",
-    "double quote": f'{MARK}", RUN+="/bin/{MARK}',
-    "single quote": f"{MARK}' ; : '",
-    "specifier": f"{MARK}%n%i%%",
-    "variable": f"{MARK}${{IFS}}$kernel",
-    "command": f"$(touch {MARK})",
-    "backquotes": f"`touch {MARK}`",
-    "backslash": f"{MARK}\\",
-    "comment": f"# {MARK}",
-    "comment behind": f"a # {MARK}",
-    "section": f"[{MARK}]",
-    "CDATA": f"]]><{MARK}/>",
-    "entity": f"&{MARK};",
-    "option": f"--{MARK}",
-    "folders": f"../../../../{MARK}",
-    "semicolon": f"a; {MARK}",
-    "template": f"{{{{ '{MARK}' }}}}",
-    "long": MARK * 2000,
-    # Python converts up to 4300 of them, and Ansible fails with more for a number of its own.
-    "digits": "9" * 5000,
-    "many digits": "9" * 4000,
-    "empty": "",
-    "blanks": "   ",
-}
 # How Ansible refuses by itself, without the value.
 OF_ANSIBLE = (
     "dictionary requested",

@@ -223,7 +223,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))
     return {
         "check": fleet.run("--check", "--diff", "--limit", "token,taken_back"),
-        "first": fleet.run("-vvv"),
+        "first": fleet.run("-vvvvv", "--diff"),
         "second": fleet.run("--limit", "both,token"),
     }
 
