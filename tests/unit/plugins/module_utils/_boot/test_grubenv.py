@@ -102,6 +102,23 @@ def test_variables_come_from_the_block_first_and_then_from_grub_cfg(machine: Mac
     assert read_grub(machine.host)[0] == Grub({**expected, "kernelopts": "from=cfg "})
 
 
+@pytest.mark.parametrize(
+    ("lines", "variables"),
+    [
+        ("#a\\\nkernelopts=x\nb=c\n", {"b": "c"}),
+        ("=a\\\nkernelopts=x\n", {"": "a\nkernelopts=x"}),
+        ("a\nkernelopts=x\nb=c\n", {"a\nkernelopts": "x", "b": "c"}),
+        ("a=b\n\n#c=d\n", {"a": "b", "\n#c": "d"}),
+        ("a=b\nkernelopts", {"a": "b"}),
+        ("a=b\n#c\\", {"a": "b"}),
+    ],
+)
+def test_names_and_comments_end_where_they_do_for_grub(
+    lines: str, variables: dict[str, str]
+) -> None:
+    assert Grubenv(PATH, f"{SIGNATURE}{lines}".encode()).variables == variables
+
+
 def test_the_block_is_used_where_an_entry_takes_kernelopts() -> None:
     grubenv = Grubenv(PATH, RHEL8)
     taking = BlsEntry("/e/a.conf", b"linux /v\noptions $kernelopts\n", grub=Grub())
