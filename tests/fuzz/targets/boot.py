@@ -84,6 +84,8 @@ def check_cmdline(data: bytes) -> None:
     made = wanted.settled(line)
     assert wanted.met(made), str(made)
     assert wanted.settled(made) == made
+    # As it is read again, where a quote without an end takes what comes behind it.
+    assert CommandLine.parse(str(made)).arguments == made.arguments
     delta = Delta.between(line, made)
     back = delta.taken_back(made)
     if not delta.removed:
