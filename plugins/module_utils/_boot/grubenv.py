@@ -67,7 +67,8 @@ class Grubenv(LineFile):
         """
         content = self.content or b""
         found = [line for line in self._settings() if line[1] == KERNELOPTS]
-        if not found or not lines:
+        # Written anew, a backslash that need not be there would go.
+        if not found or not lines or tuple(lines) == self.lines():
             return content
         # Of several the last one counts.
         line = found[-1]

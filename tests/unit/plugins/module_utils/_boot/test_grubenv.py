@@ -79,6 +79,12 @@ def test_a_block_without_kernelopts_is_left_alone(content: bytes | None) -> None
     assert Grubenv(PATH, content).with_lines([]) == (content or b"")
 
 
+def test_the_same_value_keeps_a_backslash_that_need_not_be_there() -> None:
+    content = f"{SIGNATURE}kernelopts=ro a\\-b intel_iommu=on iommu=pt\n".encode().ljust(1024, b"#")
+    file = Grubenv(PATH, content)
+    assert file.with_lines(file.lines()) == content
+
+
 def test_a_value_that_does_not_fit_is_an_error_that_names_the_file() -> None:
     content = block(("kernelopts", "ro " + "x" * 970))
     with pytest.raises(HwaccelError, match=r"^/boot/grub2/grubenv: kernelopts takes 10 bytes more"):
