@@ -68,7 +68,8 @@ def _same(element: Element, other: ET.Element) -> bool:
     """Tell whether two parsers have read the same."""
     text = "".join([other.text or "", *(child.tail or "" for child in other)]).strip()
     # The other one takes declarations of namespaces for no attributes.
-    own = {name: value for name, value in element.attributes.items() if name[:5] != "xmlns"}
+    given = element.attributes.items()
+    own = {name: value for name, value in given if name.partition(":")[0] != "xmlns"}
     return (
         (element.tag, own, element.text) == (other.tag, other.attrib, text)
         and len(element.children) == len(other)
