@@ -57,6 +57,12 @@ def parts(data: bytes, count: int) -> list[str]:
     return [decode(part) for part in found] + [""] * (count - len(found))
 
 
+def has_returns(text: str) -> bool:
+    """Tell whether every line that has an end has a carriage return before it."""
+    lines = text.split("\n")[:-1]
+    return bool(lines) and all(line.endswith("\r") for line in lines)
+
+
 class Choices:
     """Choices that the bytes of an input make; behind its end the first is taken each time."""
 

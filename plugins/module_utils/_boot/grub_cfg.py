@@ -160,10 +160,12 @@ def _passed_on(word: str) -> str:
     GRUB puts the whole word between them (C(grub_create_loader_cmdline)); to the kernel the value
     alone is the same, and that is how it is written elsewhere.
     """
-    name, equals, value = word.partition("=")
     if " " not in word:
         return word
-    return f'{name}="{value}"' if equals and " " not in name else f'"{word}"'
+    # A sign at the start is a part of the name.
+    behind = word.find("=", 1) + 1
+    name, value = word[:behind], word[behind:]
+    return f'{name}"{value}"' if name and " " not in name else f'"{word}"'
 
 
 def _apart(names: Sequence[str]) -> list[str]:

@@ -30,9 +30,11 @@ GRUBENV = "/boot/grub2/grubenv"
 KERNELOPTS = "kernelopts"
 _SIGNATURE = b"# GRUB Environment Block\n"
 _CONFIGS = ("/boot/grub2/grub.cfg", "/etc/grub2.cfg", "/etc/grub2-efi.cfg")
-# A value may have newlines, each with a backslash before it. Of one that goes on to the end of
-# the block GRUB takes nothing.
-_LINE = re.compile(r"^(?!#)([^=\n]+)=((?:\\.|[^\\\n])*)(\n?)", re.MULTILINE | re.DOTALL)
+# A comment and a value may have newlines, each with a backslash before it; a name goes up to the
+# next equals sign, wherever that is. Of what goes on to the end of the block GRUB takes nothing.
+_LINE = re.compile(
+    r"#(?:\\.|[^\\\n])*(?:\n|\\?\Z)|([^=]*)(?:=((?:\\.|[^\\\n])*)(\n?)|\Z)", re.DOTALL
+)
 _FALLBACK = re.compile(
     r"""^\s*set (kernelopts|default_kernelopts)=(["']?)([^"'$\\\n]*)\2[ \t]*$""", re.MULTILINE
 )
@@ -65,7 +67,8 @@ class Grubenv(LineFile):
         """
         content = self.content or b""
         found = [line for line in self._settings() if line[1] == KERNELOPTS]
-        if not found or not lines:
+        # Written anew, a backslash that need not be there would go.
+        if not found or not lines or tuple(lines) == self.lines():
             return content
         # Of several the last one counts.
         line = found[-1]

@@ -53,9 +53,7 @@ class Configuration(LineFile):
     def with_lines(self, lines: Sequence[CommandLine]) -> bytes:
         """Return the content as kernelstub writes it."""
         data = self._data()
-        data["user"]["kernel_options"] = [
-            piece for line in lines for piece in line.pieces if not piece.isspace()
-        ]
+        data["user"]["kernel_options"] = _words(lines)
         data["user"]["live_mode"] = False
         return json.dumps(data, indent=2).encode()
 
@@ -77,8 +75,8 @@ class Configuration(LineFile):
         user = self._data().get("user")
         if not isinstance(user, dict) or "live_mode" not in user:
             return False
-        options = user.get("kernel_options")
-        return isinstance(options, list) and all(options)
+        # An option of several words stays one to it.
+        return bool(user.get("kernel_options") == _words(self.lines()))
 
     def _user(self) -> dict[str, t.Any]:
         data = self._data()
@@ -103,6 +101,10 @@ class Configuration(LineFile):
         if not isinstance(data, dict):
             raise HwaccelError(f"{self.path}: kernelstub cannot read it: it is no JSON object")
         return data
+
+
+def _words(lines: Sequence[CommandLine]) -> list[str]:
+    return [piece for line in lines for piece in line.pieces if not piece.isspace()]
 
 
 def observe(host: Host, *, reason: str) -> Loader:

@@ -236,7 +236,7 @@ class GriddDocument:
             return self.set(key, raw)
         default = found.default(key)
         if not places or default is None:
-            return self.without_lines(places)
+            return _ended_as(self.without_lines(places), found)
         first, *others = places
         lines = list(self.lines)
         lines[first] = found.lines[default[0]]
@@ -259,3 +259,11 @@ class GriddDocument:
         if self.lines[-1] == "":
             return GriddDocument((*self.lines[:-1], text + ending, ""))
         return GriddDocument((*self.lines[:-1], self.lines[-1] + ending, text))
+
+
+def _ended_as(document: GriddDocument, found: GriddDocument) -> GriddDocument:
+    """Return a document with the return that its last line, without a newline, had there."""
+    *lines, last = document.lines
+    if f"{last}{_RETURN}" != found.lines[-1]:
+        return document
+    return GriddDocument((*lines, found.lines[-1]))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 import typing as t
 
@@ -38,10 +39,11 @@ class Cursor:
         self.bash = dialect is Dialect.BASH
         self.at = 0
         self.documents: list[HereDocument] = []
+        self._newlines = [found.start() for found in re.finditer("\n", text)]
 
     def line(self, at: int | None = None) -> int:
         """Return the number of the line of an offset, from 1."""
-        return self.text.count("\n", 0, self.at if at is None else at) + 1
+        return bisect.bisect_left(self._newlines, self.at if at is None else at) + 1
 
     def error(self, message: str, at: int | None = None) -> ShellError:
         """Make the error of a place."""

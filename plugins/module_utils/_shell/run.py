@@ -18,7 +18,7 @@ from .expand import Expander, match_pattern
 from .journal import Journal
 from .state import Call, Frame, is_magic, join, split
 from .syntax import parse
-from .values import Dialect, ShellError, Unknown, known_text, make_text
+from .values import Dialect, ShellError, Unknown, bounded, known_text, make_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ class Runner:
             message = f"{name} is readonly, and update-grub stops there"
             raise ShellError(unknown.file, unknown.line, message)
         self._touched.add(name)
-        world.variables[name] = (unknown,) if is_magic(name) else text
+        world.variables[name] = (unknown,) if is_magic(name) else bounded(text, unknown)
 
     def unset(self, world: World, name: str, unknown: Unknown) -> None:
         """Unset a variable."""

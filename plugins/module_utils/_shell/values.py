@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import enum
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import HwaccelError
+
+# Four times what any kernel takes. A file may double a value in each of its lines.
+LONGEST = 1 << 14
 
 
 class Dialect(enum.Enum):
@@ -58,6 +61,13 @@ def make_text(parts: t.Iterable[Part]) -> Text:
         elif part != "":
             merged.append(part)
     return tuple(merged)
+
+
+def bounded(text: Text, unknown: Unknown) -> Text:
+    """Return a text, or one that is unknown in the place of one that is too long."""
+    if sum(len(part) if isinstance(part, str) else 1 for part in text) <= LONGEST:
+        return text
+    return (replace(unknown, what=f"a value of more than {LONGEST} characters"),)
 
 
 def known_text(text: Text) -> str | None:

@@ -69,7 +69,9 @@ def environment_block(content: bytes) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     at = content.index(b"\n") + 1
     while at < len(content):
-        if content[at : at + 1] != b"#":
+        if content[at : at + 1] == b"#":
+            at = _line_end(content, at)
+        else:
             equals = content.find(b"=", at)
             if equals < 0:
                 break
@@ -83,9 +85,15 @@ def environment_block(content: bytes) -> dict[bytes, bytes]:
             if at >= len(content):
                 break
             found[name] = bytes(value)
-        end = content.find(b"\n", at)
-        at = len(content) if end < 0 else end + 1
+        at += 1
     return found
+
+
+def _line_end(content: bytes, at: int) -> int:
+    """Return where a comment ends: C(find_next_line) passes over what a backslash stands before."""
+    while at < len(content) and content[at : at + 1] != b"\n":
+        at += 2 if content[at : at + 1] == b"\\" else 1
+    return at
 
 
 def module_options(text: str) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,7 @@ from ansible_collections.hwaccel.virt.tests.fuzz.target import (
     Target,
     decode,
     encode,
+    has_returns,
     parts,
 )
 
@@ -60,6 +61,7 @@ def check_gridd_conf(data: bytes) -> None:
     assert made.effective([key])[key] == GriddDocument.parse(f"{key}={value}").effective([key])[key]
     assert made.set(key, value) == made
     assert _others(made, key) == _others(document, key)
+    assert has_returns(str(made)) or not has_returns(text)
     gone = made.comment_out(key)
     assert gone.raw(key) is None
     assert gone.comment_out(key) == gone

@@ -15,7 +15,14 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.edit impo
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.keys import is_name, written
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat_config.wanted import Wanted
 from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.environment import Environment
-from ansible_collections.hwaccel.virt.tests.fuzz.target import Choices, Target, encode, parts
+from ansible_collections.hwaccel.virt.tests.fuzz.target import (
+    Choices,
+    Target,
+    decode,
+    encode,
+    has_returns,
+    parts,
+)
 
 
 def check_qat_config(data: bytes) -> None:
@@ -36,6 +43,7 @@ def check_qat_config(data: bytes) -> None:
     assert made.value(section, key) == unquoted(value)
     assert made.with_value(section, key, value) == made
     assert _others(made, section, key) == _others(document, section, key)
+    assert has_returns(str(made)) or not has_returns(text)
     gone = made.without_value(section, key)
     assert gone.value(section, key) is None
     if document.value(section, key) is None and not text.endswith("\r"):
@@ -105,6 +113,7 @@ def check_qatlib_environment(data: bytes) -> None:
     assert made.policy == policy
     assert made.with_policy(policy) == made.content
     assert made.services == file.services
+    assert has_returns(decode(made.content or b"")) or not has_returns(text)
     if line is None:
         assert (made.with_policy(None) or b"") == content
     else:

@@ -52,6 +52,16 @@ def test_what_is_slow_and_linear_passes(clock: Clock) -> None:
     check_growth(line, "", "a", "")
 
 
+def test_a_machine_that_is_slow_for_a_while_is_no_finding(clock: Clock) -> None:
+    slow = iter([2] * 5)
+
+    def line(text: str) -> None:
+        clock.now += len(text) / 1e3 * (next(slow, 1) if len(text) == 500 else 1)
+
+    check_growth(line, "", "a", "")
+    assert next(slow, None) is None
+
+
 def test_a_real_one_is_found() -> None:
     pattern = re.compile(r"(.*?) *x")
     before = time.process_time()

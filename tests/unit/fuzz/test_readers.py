@@ -37,8 +37,8 @@ def test_the_kernel_stops_at_two_dashes() -> None:
 
 
 def test_grub_takes_what_ends_with_a_newline() -> None:
-    block = b"# GRUB Environment Block\na=b\\\\c\\\nd\n#x=y\ne=\nf=g#####"
-    assert environment_block(block) == {b"a": b"b\\c\nd", b"e": b""}
+    block = b"# GRUB Environment Block\na=b\\\\c\\\nd\n#x=y\\\nz=0\ne=\n=h\ni\n#j=k\nf=g#####"
+    assert environment_block(block) == {b"a": b"b\\c\nd", b"e": b"", b"": b"h", b"i\n#j": b"k"}
 
 
 def test_modprobe_joins_lines_without_a_blank() -> None:

@@ -245,6 +245,7 @@ def test_quotes_of_grub_are_undone(written: str) -> None:
         ("a\tb\r", ["a", "b"]),
         ("a '' b", ["a", "b"]),
         ("'a b' 'c d=e' x", ["a b", "c d=e", "x"]),
+        ("'=a b' '=a=b c' '= '", ["=a b", "=a=b c", "= "]),
         ("vfio-pci.ids=8086:37c8,8086:37c9 -- x", ["vfio-pci.ids=8086:37c8,8086:37c9"]),
     ],
 )

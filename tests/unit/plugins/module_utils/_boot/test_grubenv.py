@@ -79,6 +79,12 @@ def test_a_block_without_kernelopts_is_left_alone(content: bytes | None) -> None
     assert Grubenv(PATH, content).with_lines([]) == (content or b"")
 
 
+def test_the_same_value_keeps_a_backslash_that_need_not_be_there() -> None:
+    content = f"{SIGNATURE}kernelopts=ro a\\-b intel_iommu=on iommu=pt\n".encode().ljust(1024, b"#")
+    file = Grubenv(PATH, content)
+    assert file.with_lines(file.lines()) == content
+
+
 def test_a_value_that_does_not_fit_is_an_error_that_names_the_file() -> None:
     content = block(("kernelopts", "ro " + "x" * 970))
     with pytest.raises(HwaccelError, match=r"^/boot/grub2/grubenv: kernelopts takes 10 bytes more"):
@@ -100,6 +106,23 @@ def test_variables_come_from_the_block_first_and_then_from_grub_cfg(machine: Mac
     assert grub == Grub(expected, frozenset({"kernelopts"}))
     machine.at("boot/grub2/grubenv").unlink()
     assert read_grub(machine.host)[0] == Grub({**expected, "kernelopts": "from=cfg "})
+
+
+@pytest.mark.parametrize(
+    ("lines", "variables"),
+    [
+        ("#a\\\nkernelopts=x\nb=c\n", {"b": "c"}),
+        ("=a\\\nkernelopts=x\n", {"": "a\nkernelopts=x"}),
+        ("a\nkernelopts=x\nb=c\n", {"a\nkernelopts": "x", "b": "c"}),
+        ("a=b\n\n#c=d\n", {"a": "b", "\n#c": "d"}),
+        ("a=b\nkernelopts", {"a": "b"}),
+        ("a=b\n#c\\", {"a": "b"}),
+    ],
+)
+def test_names_and_comments_end_where_they_do_for_grub(
+    lines: str, variables: dict[str, str]
+) -> None:
+    assert Grubenv(PATH, f"{SIGNATURE}{lines}".encode()).variables == variables
 
 
 def test_the_block_is_used_where_an_entry_takes_kernelopts() -> None:

@@ -93,6 +93,12 @@ def test_a_key_is_put_back(text: str, value: str) -> None:
     assert unquoted(raw or "") == unquoted(again or "")
 
 
+@pytest.mark.parametrize("text", ["#x\r", "\r", "#x\n#y\r", "#x\r\n#y\r", "#x\r\n#y", "#x\n#y"])
+def test_what_came_behind_a_last_line_without_newline_is_taken_off_again(text: str) -> None:
+    found = GriddDocument.parse(text)
+    assert found.set("EnableUI", "FALSE").put_back("EnableUI", found) == found
+
+
 def test_a_commented_default_is_put_back_where_it_stood() -> None:
     found = GriddDocument.parse("# Show it\n## EnableUI = TRUE\n# Why\n")
     made = found.set("EnableUI", "FALSE")

@@ -702,6 +702,31 @@ def test_more_ways_than_are_told_apart() -> None:
     assert all(len(entry.value.alternatives) <= 64 for entry in evaluation.assignments)
 
 
+@pytest.mark.parametrize(
+    "grows", ["A=$A$A", "A=$A${A}x", "B=$A$A; A=${B}", ': "${C:=$A}"; A=$C$A; C=']
+)
+def test_a_value_that_doubles_is_unknown_from_some_length_on(grows: str) -> None:
+    found = run("A=x\n" + f"{grows}\n" * 20).variables["A"].unknown
+    assert found is not None
+    assert found.what == "a value of more than 16384 characters"
+
+
+@pytest.mark.parametrize(("length", "known"), [(16384, True), (16385, False)])
+def test_the_longest_value_is_known(length: int, *, known: bool) -> None:
+    value = value_of(f"A={'x' * length}")
+    assert value is not None
+    assert (value.known is not None) == known
+
+
+def test_what_is_not_known_doubles_no_more_either() -> None:
+    found = run("A=$(a)\n" + "A=$A$A\n" * 20).variables["A"].alternatives
+    assert len(found[0]) <= 16384
+
+
+def test_the_line_of_an_error_in_a_long_file() -> None:
+    assert error("A=b\n" * 5000 + "readonly A\nA=c\n", DASH).line == 5002
+
+
 def test_ways_that_lead_to_the_same_are_one() -> None:
     lines = [f"[ -e /{number} ] && A=1" for number in range(100)]
     value = run("\n".join(["A=0", *lines])).variables["A"]
