@@ -517,7 +517,9 @@ def _after_failure(
     elif isinstance(failed, AttributeWrite):
         # A write that blocks may still take effect, and what stands in for one has several steps.
         touched = touched or isinstance(error, BlockedError) or bool(failed.instead)
-        again = {(write.device, write.name) for write in failed.rescue}
+        # Nothing is rescued of a device that does not answer.
+        rescued = () if isinstance(error, BlockedError) else failed.rescue
+        again = {(write.device, write.name) for write in rescued}
         writes = [write for write in writes if (write.device, write.name) not in again]
     # A record of what was found is still needed once a device was changed.
     undone = [
