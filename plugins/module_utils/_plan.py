@@ -299,11 +299,18 @@ class Command:
 
     def _run(self, host: Host) -> None:
         if self.log:
-            host.run_logged(self.arguments, self.log, folder=self.folder, seconds=self.seconds)
+            self._run_logged(host)
         elif self.stdin:
             host.feed(self.arguments, self.stdin, seconds=self.seconds)
         else:
             host.run(self.arguments, seconds=self.seconds)
+
+    def _run_logged(self, host: Host) -> None:
+        try:
+            host.run_logged(self.arguments, self.log, folder=self.folder, seconds=self.seconds)
+        except HostError as error:
+            # The log itself may be what cannot be written.
+            raise _with_hint(error) from error
 
 
 def added(content: bytes, size: int) -> bytes:

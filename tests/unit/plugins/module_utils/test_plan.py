@@ -588,6 +588,12 @@ def test_what_a_long_command_adds_to_other_logs_is_told_where_it_fails(tmp_path:
     assert told.value.number == errno.EIO
 
 
+def test_a_log_without_room_is_told_with_the_remedy(tmp_path: Path) -> None:
+    host = Recorder(tmp_path, failing={"make in / to /a.log": errno.ENOSPC})
+    with pytest.raises(HostError, match="make room and run again"):
+        Plan((Command(("make",), log="/a.log"),)).apply(host)
+
+
 def test_what_was_added_to_a_log() -> None:
     assert added(b"old new", 4) == b"new"
     assert added(b"old", 3) == b""
