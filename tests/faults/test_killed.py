@@ -74,7 +74,7 @@ def _told(result: Result, untold: tuple[str, ...]) -> Result:
     return {key: each for key, each in result.items() if key not in ("invocation", *untold)}
 
 
-@pytest.mark.parametrize("scenario", map(_case, _THERE_AND_BACK), ids=str)
+@pytest.mark.parametrize("scenario", [*map(_case, _THERE_AND_BACK)], ids=str)
 def test_a_module_that_is_killed(
     scenario: Scenario, make_bench: MakeBench, moments: Choose
 ) -> None:
