@@ -80,7 +80,7 @@ def test_a_module_that_is_killed(
 ) -> None:
     bench = make_bench(scenario)
     story = _story(bench)
-    for moment in moments(story.course.changes):
+    for moment in moments(story.course.changes, 3):
         bench.restart()
         bench.stop_at(moment)
         _check_whole(bench, story)
