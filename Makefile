@@ -69,8 +69,9 @@ fuzz: setup ## fuzz each parser for SECONDS=60, or those of TARGET="a b"; findin
 fuzz-short: setup ## fuzz each parser a fixed number of times, which is the same every time
 	@$(RUN) scripts/fuzz $(TARGET)
 
-faults: setup ## kills, full disks, errors of the kernel, runs at once: at every moment, not at a few
+faults: setup ## kills, full disks, cuts of power, errors of the kernel: at every moment, not at a few
 	@$(RUN) scripts/faults --every
+	@$(RUN) env HWACCEL_FAULTS=every scripts/molecule faults
 
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry

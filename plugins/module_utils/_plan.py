@@ -299,11 +299,18 @@ class Command:
 
     def _run(self, host: Host) -> None:
         if self.log:
-            host.run_logged(self.arguments, self.log, folder=self.folder, seconds=self.seconds)
+            self._run_logged(host)
         elif self.stdin:
             host.feed(self.arguments, self.stdin, seconds=self.seconds)
         else:
             host.run(self.arguments, seconds=self.seconds)
+
+    def _run_logged(self, host: Host) -> None:
+        try:
+            host.run_logged(self.arguments, self.log, folder=self.folder, seconds=self.seconds)
+        except HostError as error:
+            # The log itself may be what cannot be written.
+            raise _with_hint(error) from error
 
 
 def added(content: bytes, size: int) -> bytes:
@@ -517,7 +524,9 @@ def _after_failure(
     elif isinstance(failed, AttributeWrite):
         # A write that blocks may still take effect, and what stands in for one has several steps.
         touched = touched or isinstance(error, BlockedError) or bool(failed.instead)
-        again = {(write.device, write.name) for write in failed.rescue}
+        # Nothing is rescued of a device that does not answer.
+        rescued = () if isinstance(error, BlockedError) else failed.rescue
+        again = {(write.device, write.name) for write in rescued}
         writes = [write for write in writes if (write.device, write.name) not in again]
     # A record of what was found is still needed once a device was changed.
     undone = [

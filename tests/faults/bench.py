@@ -32,6 +32,8 @@ Files = dict[str, t.Any]
 # What only the kernel writes, and what a run leaves behind while it works.
 _KERNEL_FOLDERS = ("sys/", "proc/", "dev/")
 _MARKERS, _LOGS = "run/hwaccel/", "var/log/hwaccel/"
+# What libvirt's daemon writes of a guest that runs, one function after the other.
+_DAEMON = "run/libvirt/"
 TEMPORARY = ".hwaccel-"
 
 # Functions of the interpreter that change a file system, as _host.py calls them.
@@ -41,8 +43,9 @@ _CHANGES = frozenset(
         *("mkdir", "chmod", "chown", "setxattr"),
     }
 )
+_WRITERS = ("module_utils/_host.py", "module_utils/_folders.py")
 _LIBRARY = ("<frozen os>", "/os.py", "/tempfile.py", "/contextlib.py")
-_OPENS_TO_READ = frozenset({"read_bytes", "read_piece", "read_end", "_sync_folder", "lock"})
+_OPENS_TO_WRITE = frozenset({"write_file", "_open_log"})
 # What changes something that is no file: stopped just before and just after.
 _ACTIONS = frozenset({"write_attribute", "write_piece", "run", "feed", "run_logged"})
 
@@ -221,13 +224,13 @@ class Killer:
 
     def _step(self, frame: FrameType, event: str, function: t.Any) -> None:
         if event == "c_call":
-            if function.__name__ not in _CHANGES or not _of_host(frame):
+            if function.__name__ not in _CHANGES or not _of_host(frame, function.__name__):
                 return
         elif event not in ("call", "return") or not self._is_action(frame):
             return
         self._course.changes += 1
         if event == "c_call" and function.__name__ == "rename":
-            self._note(**{name: frame.f_locals[name] for name in ("temporary", "place")})
+            self._note(**{name: frame.f_locals[name] for name in ("folder", "temporary", "name")})
         if self._course.changes != self._moment:
             return
         sys.setprofile(None)
@@ -238,14 +241,15 @@ class Killer:
         self._tell()
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def _note(self, temporary: str, place: str) -> None:
-        """Remember what comes to the place of a file."""
-        path = os.path.relpath(place, self._bench.machine.root)
+    def _note(self, folder: int, temporary: str, name: str) -> None:
+        """Remember what comes to the place of a file in a folder that is held open."""
+        place = os.readlink(f"/proc/self/fd/{folder}")
+        path = os.path.relpath(f"{place}/{name}", self._bench.machine.root)
         content: bytes | str = ""
-        if os.path.islink(temporary):
-            content = os.readlink(temporary)
+        if os.path.islink(f"{place}/{temporary}"):
+            content = os.readlink(f"{place}/{temporary}")
         else:
-            with open(temporary, "rb") as file:
+            with open(f"{place}/{temporary}", "rb") as file:
                 content = file.read()
         self._course.contents.setdefault(path, []).append(content)
 
@@ -257,13 +261,13 @@ class Killer:
         return frame.f_back is None or frame.f_back.f_code.co_name not in _ACTIONS
 
 
-def _of_host(frame: FrameType | None) -> bool:
-    """Tell whether the collection itself calls, rather than what plays the kernel."""
+def _of_host(frame: FrameType | None, function: str) -> bool:
+    """Tell whether the collection itself changes something, rather than what plays the kernel."""
     while frame is not None and frame.f_code.co_filename.endswith(_LIBRARY):
         frame = frame.f_back
-    if frame is None or not frame.f_code.co_filename.endswith("module_utils/_host.py"):
+    if frame is None or not frame.f_code.co_filename.endswith(_WRITERS):
         return False
-    return frame.f_code.co_name not in _OPENS_TO_READ
+    return function != "open" or frame.f_code.co_name in _OPENS_TO_WRITE
 
 
 def halves(files: Files, course: Course, *states: Files) -> list[str]:
@@ -278,10 +282,16 @@ def halves(files: Files, course: Course, *states: Files) -> list[str]:
         path
         for path in paths
         if not is_temporary(path)
+        and not path.startswith(_DAEMON)
         and not (path.startswith(_MARKERS) and files.get(path) in (None, b""))
         and files.get(path) not in [state.get(path) for state in states]
         and files.get(path) not in course.contents.get(path, ())
     )
+
+
+def differing(one: Files, other: Files) -> set[str]:
+    """Return the files that are not the same."""
+    return {path for path in {*one, *other} if one.get(path) != other.get(path)}
 
 
 def is_temporary(path: str) -> bool:

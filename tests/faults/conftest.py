@@ -24,13 +24,26 @@ if t.TYPE_CHECKING:
 
 _UNIT = "ansible_collections.hwaccel.virt.tests.unit.plugins"
 # In a run of all tests.
-_FIXED_CHOICE = 3
+_FIXED_CHOICE = 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every", action="store_true", help="try faults at every moment, not at a fixed choice"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: left out of a fixed choice")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is much like something else out of a fixed choice."""
+    if config.getoption("--every"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 class MakeBench(t.Protocol):

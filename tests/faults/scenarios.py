@@ -187,9 +187,8 @@ def _guest(machine: Machine, _patch: pytest.MonkeyPatch) -> RunningHost:
     return libvirt_runs.LibvirtHost(machine, libvirt)
 
 
-def _wish(count: int) -> dict[str, t.Any]:
-    wanted = libvirt_runs.guest(_GUEST, libvirt_runs.some(count, GEN4.name))
-    return {"guests": [wanted], "allow_hot_remove": True}
+def _wish(*wishes: object) -> dict[str, t.Any]:
+    return {"guests": [libvirt_runs.guest(_GUEST, *wishes)], "allow_hot_remove": True}
 
 
 LICENSE = Scenario(
@@ -272,7 +271,13 @@ VFS = Scenario(
     _vfs,
     {"devices": ["qat"], **ABSENT},
 )
-GUEST = Scenario("libvirt_accelerators", "libvirt_accelerators", _wish(3), _guest, _wish(0))
+GUEST = Scenario(
+    "libvirt_accelerators",
+    "libvirt_accelerators",
+    _wish(libvirt_runs.some(3, GEN4.name)),
+    _guest,
+    _wish(),
+)
 
 # One of each module, and all there are.
 EACH = (

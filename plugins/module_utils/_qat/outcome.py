@@ -106,7 +106,8 @@ def unmet(found: PfState, target: Target) -> str | None:
             f"{len(pf.vfs)} VFs are there; the kernel log tells what {pf.function.driver} did"
         )
     if target.autoprobe not in (None, pf.autoprobe):
-        wanted = f"was set to {target.autoprobe:d}, reads {pf.autoprobe:d}"
+        reads = "nothing" if pf.autoprobe is None else f"{pf.autoprobe:d}"
+        wanted = f"was set to {target.autoprobe:d}, reads {reads}"
         return f"{pf.address}: {AUTOPROBE} {wanted}; {_LOG}"
     if target.rule != found.rule:
         return f"{rule_path(pf.address)}: not as it was written; something else changes it"

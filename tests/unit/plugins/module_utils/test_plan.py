@@ -442,6 +442,15 @@ def test_a_write_that_blocks_is_told_as_such_and_the_device_left_alone(tmp_path:
     assert host.done == ["write /var/lib/undo", "write /etc/rule", "remove /etc/rule"]
 
 
+def test_what_a_rescue_would_bring_back_is_told_of_a_device_that_blocks(tmp_path: Path) -> None:
+    write = AttributeWrite("a", COUNT, "0", "4", rescue=(attribute("up"),))
+    error, host = failing(
+        tmp_path, Plan((attribute("down"), write)), sriov_numvfs__0=errno.ETIMEDOUT
+    )
+    assert str(error).endswith("Already done and left as it is: a state=down")
+    assert host.done == ["state=down"]
+
+
 def test_the_record_stays_when_a_stand_in_fails_half_way(tmp_path: Path) -> None:
     record = FileChange("/var/lib/undo", None, b"{}", shown=False)
     write = AttributeWrite("a", COUNT, "0", "4", instead={errno.EINVAL: (attribute("up"),)})
@@ -577,6 +586,12 @@ def test_what_a_long_command_adds_to_other_logs_is_told_where_it_fails(tmp_path:
         Plan((command,)).apply(host)
     assert str(told.value) == f"{what} failed\nThe end of /own.log:\nit went wrong\nsee them"
     assert told.value.number == errno.EIO
+
+
+def test_a_log_without_room_is_told_with_the_remedy(tmp_path: Path) -> None:
+    host = Recorder(tmp_path, failing={"make in / to /a.log": errno.ENOSPC})
+    with pytest.raises(HostError, match="make room and run again"):
+        Plan((Command(("make",), log="/a.log"),)).apply(host)
 
 
 def test_what_was_added_to_a_log() -> None:

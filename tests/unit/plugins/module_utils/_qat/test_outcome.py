@@ -73,6 +73,18 @@ def test_a_write_that_the_kernel_did_not_take(
     assert PF in str(caught.value)
 
 
+def test_an_attribute_that_goes_meanwhile(machine: Machine, running: RunningHost) -> None:
+    """As when the card is pulled between the write and the look at what came of it."""
+    machine.add_pf()
+    work = job()
+    before = work.observe(running)
+    for change in work.plan(before).changes:
+        change.apply(running)
+    machine.at(AUTOPROBE).unlink()
+    told = str(work.unmet(before, work.observe(running)))
+    assert "sriov_drivers_autoprobe was set to 0, reads nothing" in told
+
+
 def test_a_count_without_the_vfs(
     machine: Machine, running: RunningHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
