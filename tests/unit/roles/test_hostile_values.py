@@ -58,6 +58,8 @@ PLAIN: Variables = {
     "accelerators": [],
 }
 PLAIN["disk"]["preallocate"] = False
+SEPARATOR = "@@@ and the next one @@@"
+TEMPLATES = ("faults.txt.j2", "domain.xml.j2", "volume.xml.j2")
 OPTIONS = ("name", "disk.pool", "disk.image", "network", "bridge", "install_medium", "pool_path")
 
 
@@ -136,8 +138,16 @@ def test_what_roles_write_is_bounded() -> None:
     assert is_bounded("kvm_guest", "kvm_guest_pool | e")
 
 
-def definition(option: str, value: str) -> tuple[str, list[str]]:
-    """Return the faults of a guest with an option at a value, or else the documents for libvirt."""
+def rendered_each(text: str, cases: list[Variables]) -> list[str]:
+    """Return what Ansible makes of a text with variables of several kinds; compiling it is slow."""
+    own = "".join(f"{{% set {name} = case.{name} %}}" for name in cases[0])
+    loop = f"{{% for case in cases %}}{own}{text}{SEPARATOR}{{% endfor %}}"
+    whole = rendered(loop, {**loaded("kvm_guest/vars/main.yml"), "cases": cases})
+    return [each.strip() for each in whole.split(SEPARATOR)[:-1]]
+
+
+def guest_with(option: str, value: str) -> Variables:
+    """Return the variables of the role for a guest with an option at a value."""
     guest = {**PLAIN, "disk": {**PLAIN["disk"]}}
     place = value if option == "pool_path" else "/srv/images"
     if option.startswith("disk."):
@@ -145,13 +155,7 @@ def definition(option: str, value: str) -> tuple[str, list[str]]:
     elif option != "pool_path":
         guest[option] = value
     disk = {**guest["disk"], "volume": f"{guest['name']}.qcow2"}
-    pool = next(
-        task["community.libvirt.virt_pool"]["xml"]
-        for task in loaded("kvm_guest/tasks/storage.yml")
-        if task["name"] == "Define the storage pool"
-    )
-    variables = {
-        **loaded("kvm_guest/vars/main.yml"),
+    return {
         "guest": guest,
         "disk": disk,
         "kvm_guest_all": [guest],
@@ -159,13 +163,23 @@ def definition(option: str, value: str) -> tuple[str, list[str]]:
         "kvm_guest_pool": disk["pool"],
         "kvm_guest_pool_path": place,
     }
-    folder = ROLES / "kvm_guest/templates"
-    faults, *texts = (
-        (folder / name).read_text(encoding="utf-8")
-        for name in ("faults.txt.j2", "domain.xml.j2", "volume.xml.j2")
+
+
+def definitions(option: str, tried: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the faults of a guest with an option at each value, and the documents for libvirt."""
+    pool = next(
+        task["community.libvirt.virt_pool"]["xml"]
+        for task in loaded("kvm_guest/tasks/storage.yml")
+        if task["name"] == "Define the storage pool"
     )
-    told = rendered(faults, variables)
-    return told, [] if told else [rendered(text, variables) for text in (*texts, pool)]
+    folder = ROLES / "kvm_guest/templates"
+    texts = [
+        *((folder / name).read_text(encoding="utf-8") for name in TEMPLATES),
+        pool,
+    ]
+    cases = [guest_with(option, value) for value in tried]
+    for faults, *documents in zip(*(rendered_each(text, cases) for text in texts)):
+        yield faults, documents
 
 
 def shape(document: ET.Element) -> list[tuple[str, list[str]]]:
@@ -182,14 +196,12 @@ def values(document: ET.Element) -> str:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_definitions_of_guests(option: str) -> None:
     is_path = option in {"install_medium", "pool_path"}
-    benign = "/srv/a" if is_path else "plain"
-    faults, documents = definition(option, benign)
-    assert faults == ""
-    shapes = [shape(document_of(text)) for text in documents]
+    tried = [f"/{each}" if is_path else each for each in HOSTILE.values()]
+    benign, *told = definitions(option, ["/srv/a" if is_path else "plain", *tried])
+    assert benign[0] == ""
+    shapes = [shape(document_of(text)) for text in benign[1]]
     taken = []
-    for kind, each in HOSTILE.items():
-        value = f"/{each}" if is_path else each
-        faults, documents = definition(option, value)
+    for kind, value, (faults, documents) in zip(HOSTILE, tried, told):
         if faults:
             assert option.rpartition(".")[2] in faults, (kind, faults)
             continue
@@ -199,6 +211,7 @@ def test_definitions_of_guests(option: str) -> None:
             assert [shape(document) for document in read] == shapes, kind
             assert any(value in values(document) for document in read), kind
         taken.append(kind)
+    assert len(told) == len(HOSTILE)
     assert "line feed" not in taken
     # Of an image the last part alone counts.
     assert option == "disk.image" or ("double quote" in taken) is is_path
