@@ -43,6 +43,8 @@ UNDO = "var/lib/hwaccel/undo.json"
 # What systemd has read of a unit.
 _READ = "run/systemd/read"
 _HOOK = vfio_runs.TOOLS["update-initramfs"][1]
+# Of a PF, where real ones have 16: each is one more moment of the same kind.
+_VFS = 3
 _GUEST = "one"
 _GUEST_PORTS = 12
 
@@ -143,13 +145,13 @@ def _package(machine: Machine, patch: pytest.MonkeyPatch) -> RunningHost:
 
 
 def _old_qat(machine: Machine, _patch: pytest.MonkeyPatch) -> RunningHost:
-    machine.add_pf("c62x")
-    machine.add_pf("c62x", "0000:03:00.0", vfs=16)
+    machine.add_pf("c62x", total=_VFS)
+    machine.add_pf("c62x", "0000:03:00.0", total=_VFS, vfs=_VFS)
     return RunningHost(machine)
 
 
 def _new_qat(machine: Machine, _patch: pytest.MonkeyPatch) -> RunningHost:
-    machine.add_pf("4xxx", vfs=16)
+    machine.add_pf("4xxx", total=_VFS, vfs=_VFS)
     machine.add_services()
     return RunningHost(machine)
 

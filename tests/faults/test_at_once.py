@@ -44,7 +44,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
     from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import Result
 
-_FEW, _MANY = 2, 40
+_FEW, _MANY = 2, 20
 # A copy of the file is made by each run that changes it: by two of them as by one.
 _LICENSE = replace(LICENSE, options={**LICENSE.options, "backup": False})
 _CONFIG = replace(CONFIG, options={**CONFIG.options, "backup": False})
