@@ -15,8 +15,8 @@ if t.TYPE_CHECKING:
 # Characters; a file of configuration is not longer, and a square of it is seconds.
 LENGTHS = (500, 1000, 2000, 4000, 8000, 16000)
 _NOTICED_SECONDS = 0.1
-# Four times the length: four times the time where it is linear, 16 times where it is a square. Twice
-# the length would not do: a loaded machine is twice as slow for one as for the other.
+# Four times the length: four times the time where it is linear, 16 times where it is a square.
+# Twice the length would not do: a loaded machine is twice as slow for one as for the other.
 _PART = 4
 _TOO_MANY_TIMES = 9.0
 # What else runs on the machine, or in this process, makes some too long, and none too short.
