@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Time: no parser takes much more than twice as long for twice the text."""
+"""Time: no parser takes much more than four times as long for four times the text."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def check_time(data: bytes) -> None:
 TARGETS = (
     Target(
         "growth",
-        "twice the text takes about twice the time, for every parser",
+        "four times the text takes about four times the time, for every parser",
         check_time,
         runs=30,
         words=(*(f"{name}\n%%\n" for name in PARSERS), "\n%%\n", " ", "\n", "\\\n", "#", "(Info: "),
