@@ -126,12 +126,7 @@ def sync(path: str, folder: int | None = None) -> None:
 
 
 def checkpoint(path: str) -> None:
-    """Have a file system read without its journal show the names of a folder as they are now.
-
-    A boot loader reads no journal, where a change may stand for half a minute after it was synced,
-    and for good once the power is cut. ext4 is asked to write it home; other file systems, and
-    kernels that cannot, are left as they are.
-    """
+    """Have ext4 write its journal home: boot loaders do not read it."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

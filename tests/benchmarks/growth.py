@@ -83,7 +83,7 @@ def compare(costs: Costs) -> Outcome:
     """Return how the costs have grown, from the smallest host on."""
     figures, orders = [], []
     sizes = sorted({size for _module, size in costs})
-    for module, size in itertools.product(dict.fromkeys(module for module, _ in costs), sizes):
+    for module, size in itertools.product(dict.fromkeys(module for module, _size in costs), sizes):
         found, first = costs[module, size], costs[module, sizes[0]]
         at = f"{size} functions"
         orders += [

@@ -93,7 +93,7 @@ class Choices:
 
     def some(self, make: Callable[[], _T], most: int) -> list[_T]:
         """Return so many of what is made, at most."""
-        return [make() for _ in range(self.number(most))]
+        return [make() for _each in range(self.number(most))]
 
     def text(self, most: int) -> str:
         """Return so many bytes as text, at most."""

@@ -40,7 +40,7 @@ _WANTED = Wanted.of("any", passthrough=True, extra=[])
 def _bls(text: str) -> None:
     entry = BlsEntry("/a/b.conf", encode(text))
     entry.value("version")
-    _ = entry.line
+    str(entry.line)
 
 
 def _gridd(text: str) -> None:

@@ -114,7 +114,7 @@ def _element(choices: Choices, depth: int) -> Element:
     children = choices.some(lambda: _element(choices, depth + 1), 3) if depth < 3 else []
     return Element(
         "devices" if depth == 1 and choices.flag() else choices.pick(_TAGS),
-        {choices.pick(_NAMES): choices.pick(_TEXTS) for _ in range(choices.number(2))},
+        {choices.pick(_NAMES): choices.pick(_TEXTS) for _each in range(choices.number(2))},
         tuple(children),
         choices.pick(_TEXTS).strip(),
     )

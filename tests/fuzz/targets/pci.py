@@ -50,7 +50,7 @@ def _check_built(choices: Choices) -> None:
         standard.setdefault(number, offset)
         last = offset + 1
     last = 0x100
-    for slot in [0, *dict.fromkeys(1 + choices.number(50) for _ in range(choices.number(6)))]:
+    for slot in [0, *dict.fromkeys(1 + choices.number(50) for _each in range(choices.number(6)))]:
         number, offset = 1 + choices.number(0x2F), 0x100 + 64 * slot
         if slot:
             data[last + 2 : last + 4] = (offset << 4 | 1).to_bytes(2, "little")

@@ -109,15 +109,15 @@ def _written(record: UndoRecord) -> UndoRecord:
 def check_boot_record(data: bytes) -> None:
     """Check that what is remembered of boot files is read as it was written, to the byte."""
     choices = Choices(data)
-    contents = [None, *(choices.text(12).encode("utf-8", "surrogateescape") for _ in range(3))]
-    words = [choices.text(6) for _ in range(3)]
+    contents = [None, *(choices.text(12).encode("utf-8", "surrogateescape") for _each in range(3))]
+    words = [choices.text(6) for _each in range(3)]
     files = {
         f"/a/{number}": FileRecord(choices.pick(contents), choices.pick(contents))
         for number in range(choices.number(3))
     }
     told = [
         tuple(Argument(word) for word in choices.some(lambda: choices.pick(words), 2))
-        for _ in range(4)
+        for _each in range(4)
     ]
     record = BootRecord(files, Delta(*told[:3]), asked=told[3], due=choices.flag(), boot="x")
     undo = _written(with_record(UndoRecord(None, {}), "bls", record))

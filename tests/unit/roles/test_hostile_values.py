@@ -167,11 +167,8 @@ def guest_with(option: str, value: str) -> Variables:
 
 def definitions(option: str, tried: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the faults of a guest with an option at each value, and the documents for libvirt."""
-    pool = next(
-        task["community.libvirt.virt_pool"]["xml"]
-        for task in loaded("kvm_guest/tasks/storage.yml")
-        if task["name"] == "Define the storage pool"
-    )
+    tasks = {task["name"]: task for task in loaded("kvm_guest/tasks/storage.yml")}
+    pool = tasks["Define the storage pool"]["community.libvirt.virt_pool"]["xml"]
     folder = ROLES / "kvm_guest/templates"
     texts = [
         *((folder / name).read_text(encoding="utf-8") for name in TEMPLATES),
