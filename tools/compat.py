@@ -36,6 +36,8 @@ ON_HOSTS = (
     # These compare with filters, which are for the controller.
     f"--ignore={TESTS}/module_utils/_grid/test_address.py",
     f"--ignore={TESTS}/module_utils/_grid/test_registry.py",
+    # This starts a controller.
+    f"--deselect={TESTS}/modules/test_qat_sriov.py::test_by_ansible",
 )
 # For Python 3.9, where later releases of pytest do not run.
 _TOOLS = ("hypothesis>=6.100,<7", "pyyaml", "jinja2>=3.1,<4", "cryptography", "pytest-xdist>=3,<4")

@@ -232,12 +232,13 @@ def covers(actual: Element, wanted: Element) -> bool:
 
 
 def _same_text(actual: Element, wanted: Element) -> bool:
+    there, size = _size(actual), _size(wanted)
+    if there is not None and size is not None:
+        # The same number may be of another unit.
+        return there == size
     if not wanted.text or actual.text == wanted.text:
         return True
-    if wanted.tag == "uuid":
-        return actual.text.lower() == wanted.text.lower()
-    sizes = [_size(each) for each in (actual, wanted)]
-    return sizes[0] is not None and sizes[0] == sizes[1]
+    return wanted.tag == "uuid" and actual.text.lower() == wanted.text.lower()
 
 
 def _size(element: Element) -> int | None:
@@ -257,7 +258,8 @@ def _same(actual: Element, name: str, wanted: str) -> bool:
     if actual.tag == "address" and actual.get("type") == "pci":
         return _number(found) == _number(wanted)
     if name == "unit":
-        return _size(Element(actual.tag, {}, (), "1")) is not None
+        units = (found, wanted)
+        return all(_size(Element(actual.tag, {name: each}, (), "1")) for each in units)
     return actual.tag == "mac" and found.lower() == wanted.lower()
 
 

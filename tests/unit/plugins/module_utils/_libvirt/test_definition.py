@@ -226,6 +226,23 @@ def test_whatever_is_wanted_has_to_be_there(part: tuple[tuple[int, ...], Element
     assert covers(grown, FIRST) == (inside.tag != "devices")
 
 
+@pytest.mark.parametrize(
+    ("unit", "number", "same"),
+    [
+        ("KiB", "524288", True),
+        ("MiB", "512", True),
+        # The same number is another size.
+        ("MiB", "524288", False),
+        ("GiB", "524288", False),
+        ("KiB0", "524288", False),
+    ],
+)
+def test_sizes_are_compared_with_their_units(unit: str, number: str, *, same: bool) -> None:
+    actual = Element("memory", {"unit": "KiB"}, (), "524288")
+    assert covers(actual, Element("memory", {"unit": unit}, (), number)) is same
+    assert covers(Element("memory", {"unit": unit}, (), number), actual) is same
+
+
 @settings(max_examples=200)
 @given(st.sampled_from(WANTED_PARTS), st.data())
 def test_every_changed_value_is_a_difference(
