@@ -75,8 +75,9 @@ is to read of each: its driver, its group, its holder, its rules.
 *binding*: the start of an empty module alone is several times the goal: an interpreter that
 compiles AnsibleModule takes as long under software emulation as `driverctl` takes for a dozen VFs.
 So the ratio falls with the number of VFs, and the rows without what an empty module costs tell
-what the collection adds. A shell loop starts no interpreter, checks nothing and makes nothing
-persistent.
+what the collection adds. From 8 VFs to 32 the module takes 80 to 150 ms longer for each one,
+`driverctl` 425 ms, and a shell loop 11 ms. The loop starts no interpreter, checks nothing and makes
+nothing persistent.
 """,
     "role": """\
 *role*: each task of the collection costs what *unchanged* tells over a ping; the rest is Ansible's
