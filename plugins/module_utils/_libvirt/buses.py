@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .devices import place_of
 from .xml import Element
 
 if t.TYPE_CHECKING:
@@ -114,18 +115,6 @@ def _place(bus: int, function: int) -> Element:
         "function": f"0x{function:x}",
     }
     return Element("address", said if function else {**said, "multifunction": "on"})
-
-
-def place_of(said: Element) -> tuple[int, int, int] | None:
-    """Return bus, slot and function of an address, None where that is no PCI address.
-
-    Raises:
-        ValueError: when it says something that is no number.
-    """
-    if said.get("type") != "pci" or said.get("bus") is None:
-        return None
-    bus, slot, function = (int(said.get(key) or "0", 0) for key in ("bus", "slot", "function"))
-    return bus, slot, function
 
 
 def _first(said: Element) -> tuple[int, int, int] | None:

@@ -15,9 +15,10 @@ import typing as t
 from collections import Counter
 from dataclasses import replace
 
-from .buses import ROOT_PORT, bus_groups, find_places, former_places, place_of
+from .buses import ROOT_PORT, bus_groups, find_places, former_places
+from .devices import is_host_function, place_of
 from .guests import source_of
-from .wishes import PF, VF, is_host_function
+from .wishes import PF, VF
 from .xml import Element
 
 if t.TYPE_CHECKING:

@@ -17,7 +17,7 @@ from functools import cached_property
 
 from .._errors import HostError
 from .._pci.address import PciAddress
-from .wishes import is_host_function
+from .devices import is_host_function
 from .xml import Element
 
 if t.TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._errors import InputError, is_number
 from .._pci.address import PciAddress, PciId
 from .._qat.devices import FAMILIES
-from .buses import place_of
+from .devices import is_host_function, place_of
 from .xml import Element
 
 if t.TYPE_CHECKING:
@@ -164,11 +164,6 @@ def _definition(name: str, text: str | None) -> Element | None:
         except ValueError as error:
             raise InputError("guests[].xml", f"{name}: {said}".strip(), accepted) from error
     return domain
-
-
-def is_host_function(device: Element) -> bool:
-    """Tell whether a device of a domain is a PCI function of the host."""
-    return device.tag == "hostdev" and device.get("type") == "pci"
 
 
 @dataclass(frozen=True)
