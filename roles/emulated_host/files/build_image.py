@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
-RECIPE = ("build_image.py", "image", "kernel")
+RECIPE = ("build_image.py", "image", "kernel", "programs")
 
 BASE_PACKAGES = (
     "dbus",
@@ -62,6 +62,7 @@ BUILD_PACKAGES = (
     "findutils",
     "gcc",
     "grep",
+    "libc6-dev",
     "linux-headers-amd64",
     "make",
     "mawk",
@@ -83,6 +84,8 @@ BUILD_LIMIT = 1500.0
 KEEP_FOR = 3600.0
 # Where the drivers' variants lie in the image.
 DRIVERS = "usr/lib/emulated-host/drivers"
+# What is compiled for the machine itself, into the same place.
+PROGRAMS = "usr/lib/emulated-host"
 # What the modules of one variant of the kernel Makefile are built with.
 FLAVOURS = {"stand_in": (), "out_of_tree": ("FLAVOUR=out_of_tree",)}
 # The modules that each variant has in updates/: those of which flavour, and which of them.
@@ -107,7 +110,12 @@ GRUB_MODULES = (
     "test",
     "gzio",
 )
-ENABLED_UNITS = ("emulated-first-boot.service", "emulated-network.service", "emulated-qat.service")
+ENABLED_UNITS = (
+    "emulated-first-boot.service",
+    "emulated-network.service",
+    "emulated-python.service",
+    "emulated-qat.service",
+)
 # Nothing here is of use on a machine that lives for an hour, and each costs boot time.
 MASKED_UNITS = (
     "apt-daily-upgrade.timer",
@@ -327,6 +335,14 @@ def install_drivers(root: Path, kernel: str, modules: Path) -> None:
     (root / DRIVERS / "installed").write_text(f"{next(iter(VARIANTS))}\n")
 
 
+def install_programs(root: Path, built: Path) -> None:
+    """Install the programs that were compiled for the machine."""
+    for path in built.iterdir():
+        target = root / PROGRAMS / path.name
+        shutil.copyfile(path, target)
+        target.chmod(0o755)
+
+
 def modules_of(variant: str, modules: Path) -> list[Path]:
     """Return the modules that a variant has in updates/, each name once."""
     flavour, pattern = VARIANTS[variant]
@@ -420,6 +436,7 @@ def customize(root: Path, staging: Path) -> None:
         )
     say("modules there")
     install_drivers(root, kernel, staging / "modules")
+    install_programs(root, staging / "modules" / "programs")
     say("drivers installed")
     clean(root)
 
@@ -437,8 +454,8 @@ def customize(root: Path, staging: Path) -> None:
         (root / "emulated-host.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
-def compile_modules(root: Path) -> None:
-    """Compile the kernel modules in the second tree, which has the headers and a compiler."""
+def compile_sources(root: Path) -> None:
+    """Compile modules and programs in the second tree, which has the headers and a compiler."""
     headers = sorted((root / "usr/src").glob("linux-headers-*-amd64"))
     if len(headers) != 1:
         raise BuildError(f"one kernel's headers were expected, found {len(headers)}")
@@ -453,7 +470,17 @@ def compile_modules(root: Path) -> None:
         keep_modules(root / "built" / flavour)
     for archive in sorted((root / "usr/src").glob("linux-source-*.tar.xz")):
         compile_iommufd(root, archive, headers[0].name)
+    compile_programs(root)
     (root / "modules.kernel").write_text(version + "\n")
+
+
+def compile_programs(root: Path) -> None:
+    """Compile the programs of the machine, to run without any library."""
+    (root / "built/programs").mkdir()
+    for source in sorted((root / "programs").glob("*.c")):
+        words = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
+        words += ["-o", f"/built/programs/{source.stem}", f"/programs/{source.name}"]
+        run(["chroot", root, *words])
 
 
 def compile_iommufd(root: Path, archive: Path, headers: str) -> None:
@@ -557,8 +584,9 @@ def module_hooks(staging: Path) -> list[str]:
     """Return what mmdebstrap is to do with the second tree, which compiles the modules."""
     # A tree that is only unpacked has no later hooks than these.
     quote = shlex.quote
+    sources = " ".join(quote(str(staging / name)) for name in ("kernel", "programs"))
     hooks = [
-        f'--extract-hook=cp -r {quote(str(staging / "kernel"))} "$1"/kernel',
+        f'--extract-hook=cp -r {sources} "$1"/',
         f'--extract-hook={this_script(staging)} compile "$1"',
     ]
     hooks.append(f"--extract-hook=sync-out /built {quote(str(staging / 'modules'))}")
@@ -782,7 +810,7 @@ def main() -> int:
         elif options.command == "customize":
             customize(options.root, options.staging)
         else:
-            compile_modules(options.root)
+            compile_sources(options.root)
     except (BuildError, OSError, subprocess.TimeoutExpired) as error:
         print(f"build_image.py: {error}", file=sys.stderr)
         return 1

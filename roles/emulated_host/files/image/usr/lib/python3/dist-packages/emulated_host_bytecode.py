@@ -18,19 +18,42 @@ import types
 import zipimport
 
 FOLDER = "/var/cache/emulated-host/bytecode"
+# By the hash of their sources, too, where a process has loaded them for those forked from it.
+remembered: dict[str, types.CodeType] = {}
 
 compile_source = vars(zipimport)["_compile_source"]
 fix_co_filename = vars(_imp)["_fix_co_filename"]
 
 
-def kept(path: str, name: str) -> types.CodeType | None:
-    """Return the code that is kept there, or nothing."""
+def load(path: str) -> types.CodeType | None:
+    """Return the code that is kept in a file, or nothing."""
     try:
         with open(path, "rb") as file:
-            code: types.CodeType = marshal.load(file)
-        fix_co_filename(code, name)
+            # In one piece: marshal reads a file in pieces of a few bytes.
+            code = marshal.loads(file.read())
     except (OSError, EOFError, ValueError, TypeError):
         return None
+    return code if isinstance(code, types.CodeType) else None
+
+
+def remember() -> None:
+    """Load all that is kept, for the processes that are forked from this one."""
+    try:
+        names = os.listdir(FOLDER)
+    except OSError:
+        return
+    for name in names:
+        if name not in remembered and "." not in name:
+            code = load(os.path.join(FOLDER, name))
+            if code is not None:
+                remembered[name] = code
+
+
+def kept(digest: str, name: str) -> types.CodeType | None:
+    """Return the code that is kept of a source, under the name that it goes by now, or nothing."""
+    code = remembered.get(digest) or load(os.path.join(FOLDER, digest))
+    if code is not None:
+        fix_co_filename(code, name)
     return code
 
 
@@ -47,11 +70,11 @@ def keep(path: str, data: bytes) -> None:
 
 def kept_or_compiled(name: str, source: bytes) -> types.CodeType:
     """Return the code of a source, as zipimport compiles it."""
-    path = os.path.join(FOLDER, _imp.source_hash(sys.hexversion, source).hex())
-    code = kept(path, name)
+    digest = _imp.source_hash(sys.hexversion, source).hex()
+    code = kept(digest, name)
     if code is None:
         code = compile_source(name, source)
-        keep(path, marshal.dumps(code))
+        keep(os.path.join(FOLDER, digest), marshal.dumps(code))
     return code
 
 
