@@ -10,7 +10,8 @@ nothing that was not run counts as passed. Arguments are pytest's own, paths of 
 
 On the controller all plugins are tested. On managed hosts modules run alone, with the standard
 library and what Ansible sends along, so that there modules and their utilities are tested, with an
-ansible-core that could not be installed on such a Python in the ordinary way.
+ansible-core that could not be installed on such a Python in the ordinary way. Most utilities know
+nothing of Ansible: their tests run once with each Python, those of plugins with each pair.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 BUILD = CHECKOUT / ".build" / "compat"
 PAGE = CHECKOUT / "docs" / "compatibility.md"
 TESTS = "tests/unit/plugins"
+UTILITIES = f"{TESTS}/module_utils"
 ON_HOSTS = (
-    f"{TESTS}/module_utils",
+    UTILITIES,
     f"{TESTS}/modules",
     # These compare with filters, which are for the controller.
     f"--ignore={TESTS}/module_utils/_grid/test_address.py",
@@ -59,11 +61,13 @@ class Pair:
     Args:
         side: C(controller) or C(host).
         core: what pip is asked for.
+        utilities: whether the tests run that know nothing of Ansible.
     """
 
     side: str
     python: str
     core: str
+    utilities: bool = False
 
     @property
     def name(self) -> str:
@@ -74,16 +78,16 @@ class Pair:
 
 # The lowest release, the newest ones of each series, and the Pythons that each series runs on.
 PAIRS = (
-    Pair("controller", "3.11", "ansible-core==2.19.0"),
+    Pair("controller", "3.11", "ansible-core==2.19.0", utilities=True),
     Pair("controller", "3.11", "ansible-core>=2.19,<2.20"),
     Pair("controller", "3.13", "ansible-core>=2.19,<2.20"),
-    Pair("controller", "3.12", "ansible-core>=2.20,<2.21"),
+    Pair("controller", "3.12", "ansible-core>=2.20,<2.21", utilities=True),
     Pair("controller", "3.13", "ansible-core>=2.20,<2.21"),
     Pair("controller", "3.12", "ansible-core>=2.21,<2.22"),
-    Pair("controller", "3.13", "ansible-core>=2.21,<2.22"),
-    Pair("host", "3.9", "ansible-core==2.19.0"),
+    Pair("controller", "3.13", "ansible-core>=2.21,<2.22", utilities=True),
+    Pair("host", "3.9", "ansible-core==2.19.0", utilities=True),
     Pair("host", "3.9", "ansible-core>=2.21,<2.22"),
-    Pair("host", "3.10", "ansible-core>=2.20,<2.21"),
+    Pair("host", "3.10", "ansible-core>=2.20,<2.21", utilities=True),
 )
 
 
@@ -157,6 +161,8 @@ def run(pair: Pair, own: Path, arguments: list[str]) -> tuple[bool, str]:
     log = BUILD / f"{pair.name}.log"
     paths = ON_HOSTS if pair.side == "host" else (TESTS,)
     given = [] if any(each.startswith("tests/") for each in arguments) else list(paths)
+    if given and not pair.utilities:
+        given = [f"--ignore={UTILITIES}", *(each for each in given if each != UTILITIES)]
     settings = BUILD / "pytest.ini"
     settings.write_text(SETTINGS, encoding="utf-8")
     options = ["--quiet", "--numprocesses=2", "-c", str(settings), "--rootdir", str(CHECKOUT)]
@@ -210,17 +216,20 @@ def word(passed: bool | None) -> str:  # noqa: FBT001 (a value, no switch)
 def page(outcomes: list[Outcome]) -> str:
     """Return the page of the documentation."""
     rows = "".join(
-        f"| {each.pair.side} | {each.python} | {each.core} | {word(each.passed)} | {each.told} |\n"
+        f"| {each.pair.side} | {each.python} | {each.core} | "
+        f"{'plugins, utilities' if each.pair.utilities else 'plugins'} | "
+        f"{word(each.passed)} | {each.told} |\n"
         for each in outcomes
     )
     return (
         "# What the collection was tested with\n\n"
         "Written by `make compat`, which runs the unit tests of the plugins with each Python and\n"
         "ansible-core that are promised. On hosts only modules run, so that there modules and\n"
-        f"their utilities are tested. On {platform.system()} {platform.machine()}, "
+        "their utilities are tested. Utilities know nothing of Ansible: their tests run once with\n"
+        f"each Python. On {platform.system()} {platform.machine()}, "
         f"{time.strftime('%d %B %Y', time.gmtime())}.\n\n"
-        "| side | Python | ansible-core | unit tests | told |\n"
-        "| --- | --- | --- | --- | --- |\n"
+        "| side | Python | ansible-core | unit tests of | | told |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
         f"{rows}"
     )
 
