@@ -45,12 +45,9 @@ demo-clean: setup-runtime ## stop the emulated host of the demo and remove it
 
 test: ## every test there is, fast ones first
 	@$(STEP) setup make setup
-	@scripts/beside lint sanity
+	@scripts/beside "lint fuzz-short registry built" sanity
 	@$(STEP) unit make unit
-	@$(STEP) fuzz make fuzz-short
 	@$(STEP) faults $(RUN) scripts/faults
-	@$(STEP) registry make registry
-	@$(STEP) built make built
 	@$(STEP) molecule make molecule
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, antsibull: format, types, YAML, documentation

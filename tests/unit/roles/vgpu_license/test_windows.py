@@ -25,6 +25,9 @@ import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._grid.registry import ROOTS
 
 ROOT = Path(__file__).resolve().parents[4]
+# The runs take half a minute: made once, by one worker.
+pytestmark = pytest.mark.xdist_group("windows")
+
 HERE = Path(__file__).resolve().parent
 
 GUIDE = r"HKLM:\SOFTWARE\NVIDIA Corporation\Global\GridLicensing"
