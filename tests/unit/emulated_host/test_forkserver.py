@@ -56,13 +56,11 @@ class Running:
 
     def ended(self) -> tuple[int, str, str]:
         """Return the status as waitpid() tells it, and what was printed."""
-        texts = []
-        for descriptor in (self.out, self.err):
-            with os.fdopen(descriptor) as file:
-                texts.append(file.read())
+        with os.fdopen(self.out) as out, os.fdopen(self.err) as err:
+            texts = (out.read(), err.read())
         (status,) = struct.unpack("i", self.caller.recv(4))
         self.caller.close()
-        return (status, *texts)  # type: ignore[return-value]
+        return (status, *texts)
 
 
 class Server(t.NamedTuple):
