@@ -43,7 +43,7 @@ demo-ssh: setup-runtime ## log in to the emulated host of the demo
 demo-clean: setup-runtime ## stop the emulated host of the demo and remove it
 	@$(RUN) $(DEMO_CLEAN)
 
-test: ## every test there is, fast ones first
+test: ## every test, with a fixed choice of the faults, fast ones first
 	@$(STEP) setup make setup
 	@scripts/beside "lint fuzz-short registry built" sanity
 	@$(STEP) unit make unit
@@ -63,12 +63,12 @@ unit: setup ## unit tests, without a machine
 fuzz: setup ## fuzz each parser for SECONDS=60, or those of TARGET="a b"; findings go to .build/fuzz
 	@$(RUN) scripts/fuzz --seconds $(SECONDS) $(TARGET)
 
-fuzz-short: setup ## fuzz each parser a fixed number of times, which is the same every time
+fuzz-short: setup ## fuzz each parser a fixed number of times, or for four seconds where that takes longer
 	@$(RUN) scripts/fuzz $(TARGET)
 
 faults: setup ## kills, full disks, cuts of power, errors of the kernel: at every moment, not at a few
 	@$(RUN) scripts/faults --every
-	@$(RUN) env HWACCEL_FAULTS=every scripts/molecule faults
+	@$(RUN) env HWACCEL_FAULTS=every scripts/molecule faults mixed_host passthrough
 
 registry: setup ## import the values of the Windows registry into Wine's, and read them back
 	@$(RUN) scripts/registry
@@ -85,7 +85,7 @@ molecule: setup ## every molecule scenario, or those of SCENARIO="a b", through 
 bench: setup ## measure every figure, write docs/benchmarks.md (scripts/bench --only NAME: one of them)
 	@$(RUN) scripts/bench
 
-compat: setup ## unit tests with every Python and ansible-core promised; writes docs/compatibility.md
+compat: setup ## unit tests of plugins, and sanity, with Pythons and ansible-cores promised; writes docs/compatibility.md
 	@$(RUN) python tools/compat.py
 
 docs: ## render the documentation to .build/docs

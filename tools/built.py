@@ -104,7 +104,7 @@ def run(*command: str, path: Path | None = COLLECTIONS, cwd: Path = FOLDER) -> s
         text=True,
     )
     if done.returncode != 0:
-        print(f"{' '.join(command)}\n{done.stdout}")
+        print(f"{' '.join(command)}\n{done.stdout}", file=sys.stderr)
         message = f"FAILED: {Path(command[0]).name}, status {done.returncode}"
         raise SystemExit(message)
     return done.stdout

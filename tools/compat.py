@@ -62,12 +62,14 @@ class Pair:
         side: C(controller) or C(host).
         core: what pip is asked for.
         utilities: whether the tests run that know nothing of Ansible.
+        sanity: whether ansible-test sanity runs too.
     """
 
     side: str
     python: str
     core: str
     utilities: bool = False
+    sanity: bool = False
 
     @property
     def name(self) -> str:
@@ -76,14 +78,15 @@ class Pair:
         return f"{self.side}-{self.python}-{digest}"
 
 
-# The lowest release, the newest ones of each series, and the Pythons that each series runs on.
+# The lowest release and the newest ones of each series, each with the lowest and the highest Python
+# that a controller of it is tested with; sanity with the newest of each series.
 PAIRS = (
     Pair("controller", "3.11", "ansible-core==2.19.0", utilities=True),
-    Pair("controller", "3.11", "ansible-core>=2.19,<2.20"),
+    Pair("controller", "3.11", "ansible-core>=2.19,<2.20", sanity=True),
     Pair("controller", "3.13", "ansible-core>=2.19,<2.20"),
-    Pair("controller", "3.12", "ansible-core>=2.20,<2.21", utilities=True),
+    Pair("controller", "3.12", "ansible-core>=2.20,<2.21", utilities=True, sanity=True),
     Pair("controller", "3.13", "ansible-core>=2.20,<2.21"),
-    Pair("controller", "3.12", "ansible-core>=2.21,<2.22"),
+    Pair("controller", "3.12", "ansible-core>=2.21,<2.22", sanity=True),
     Pair("controller", "3.13", "ansible-core>=2.21,<2.22", utilities=True),
     Pair("host", "3.9", "ansible-core==2.19.0", utilities=True),
     Pair("host", "3.9", "ansible-core>=2.21,<2.22"),
@@ -98,6 +101,7 @@ class Outcome:
     Args:
         passed: None where it could not be run.
         told: the last line of pytest, or why there is none.
+        sanity: None where ansible-test sanity was not to be run.
     """
 
     pair: Pair
@@ -105,14 +109,20 @@ class Outcome:
     core: str
     passed: bool | None
     told: str
-    seconds: float
+    seconds: float = 0.0
+    sanity: bool | None = None
+
+    @property
+    def fine(self) -> bool:
+        """Whether all that was to be run passed."""
+        return self.passed is True and self.sanity is not False
 
 
 def candidates() -> list[str]:
     """Return what may be an interpreter."""
     given = os.environ.get("HWACCEL_PYTHONS", "").split()
     manager = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    managed = [str(path) for path in sorted(manager.glob("*/bin/python3"))]
+    managed = [str(path) for path in manager.glob("*/bin/python3")]
     named = (shutil.which(f"python3.{minor}") for minor in range(9, 20))
     return [*given, *managed, *filter(None, named), sys.executable]
 
@@ -122,7 +132,12 @@ def interpreters() -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     code = "import ensurepip, platform, ssl, sys, venv; print(platform.python_version())"
     for path in candidates():
-        done = subprocess.run([path, "-I", "-c", code], check=False, capture_output=True, text=True)
+        command = [path, "-I", "-c", code]
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+        except OSError as error:
+            print(f"{path} does not start: {error}", file=sys.stderr)
+            continue
         release = done.stdout.strip()
         if done.returncode == 0 and release:
             found.setdefault(".".join(release.split(".")[:2]), (path, release))
@@ -141,7 +156,8 @@ def prepare(pair: Pair, python: str) -> tuple[Path, str]:
     stamp, wanted = folder / ".stamp", "\n".join((python, pair.core, *tools))
     if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", str(folder)], check=True, capture_output=True)
+        venv = [python, "-m", "venv", str(folder)]
+        subprocess.run(venv, check=True, capture_output=True, text=True)
         pip = [str(own), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
         alone = ["--no-deps", "--ignore-requires-python"] if pair.side == "host" else []
         for what in ([*alone, pair.core], list(tools)):
@@ -193,19 +209,35 @@ def run(pair: Pair, own: Path, arguments: list[str]) -> tuple[bool, str]:
     return done.returncode == 0, told
 
 
+def run_sanity(pair: Pair, own: Path) -> bool:
+    """Run ansible-test sanity of a pair and return whether it passed."""
+    log = BUILD / f"{pair.name}-sanity.log"
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [str(own), str(CHECKOUT / "tools" / "sanity.py")],
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    return done.returncode == 0
+
+
 def outcome(pair: Pair, found: dict[str, tuple[str, str]], arguments: list[str]) -> Outcome:
     """Return what comes of a pair."""
     if pair.python not in found:
-        return Outcome(pair, pair.python, pair.core, None, f"no Python {pair.python} here", 0.0)
+        return Outcome(pair, pair.python, pair.core, None, f"no Python {pair.python} here")
     path, release = found[pair.python]
     try:
         own, core = prepare(pair, path)
     except subprocess.CalledProcessError as error:
         last = str(error.stderr or error).strip().splitlines()[-1:]
-        return Outcome(pair, release, pair.core, None, "".join(last) or "pip failed", 0.0)
+        return Outcome(pair, release, pair.core, None, "".join(last) or "pip failed")
     begun = time.monotonic()
     passed, told = run(pair, own, arguments)
-    return Outcome(pair, release, core, passed, told, time.monotonic() - begun)
+    sanity = run_sanity(pair, own) if pair.sanity and not arguments else None
+    return Outcome(pair, release, core, passed, told, time.monotonic() - begun, sanity)
 
 
 def word(passed: bool | None) -> str:  # noqa: FBT001 (a value, no switch)
@@ -218,18 +250,20 @@ def page(outcomes: list[Outcome]) -> str:
     rows = "".join(
         f"| {each.pair.side} | {each.python} | {each.core} | "
         f"{'plugins, utilities' if each.pair.utilities else 'plugins'} | "
-        f"{word(each.passed)} | {each.told} |\n"
+        f"{word(each.passed)} | {each.told} | "
+        f"{word(each.sanity) if each.pair.sanity else ''} |\n"
         for each in outcomes
     )
     return (
         "# What the collection was tested with\n\n"
-        "Written by `make compat`, which runs the unit tests of the plugins with each Python and\n"
-        "ansible-core that are promised. On hosts only modules run, so that there modules and\n"
-        "their utilities are tested. Utilities know nothing of Ansible: their tests run once with\n"
-        f"each Python. On {platform.system()} {platform.machine()}, "
+        "Written by `make compat`, which runs the unit tests of the plugins with Pythons and\n"
+        "releases of ansible-core that are promised, and ansible-test sanity, without ignores,\n"
+        "with the newest release of each series. On hosts only modules run, so that there modules\n"
+        "and their utilities are tested. Utilities know nothing of Ansible: their tests run\n"
+        f"once with each Python. On {platform.system()} {platform.machine()}, "
         f"{time.strftime('%d %B %Y', time.gmtime())}.\n\n"
-        "| side | Python | ansible-core | unit tests of | | told |\n"
-        "| --- | --- | --- | --- | --- | --- |\n"
+        "| side | Python | ansible-core | unit tests of | | told | sanity |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
         f"{rows}"
     )
 
@@ -246,17 +280,18 @@ def main() -> int:
         outcomes.append(each)
         print(
             f"{word(each.passed)}: {pair.side}, Python {each.python}, {each.core}: {each.told} "
-            f"({each.seconds:.0f} s)",
+            f"({each.seconds:.0f} s)"
+            + (f"; sanity: {word(each.sanity)}" if each.pair.sanity else ""),
             flush=True,
         )
     facts = [
-        {"side": each.pair.side, "python": each.python, "core": each.core, "passed": each.passed}
+        {"side": each.pair.side, "python": each.python, "core": each.core, "passed": each.fine}
         for each in outcomes
     ]
     (BUILD / "result.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if len(sys.argv) == 1:
         PAGE.write_text(page(outcomes), encoding="utf-8")
-    return 0 if all(each.passed for each in outcomes) else 1
+    return 0 if all(each.fine for each in outcomes) else 1
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from ansible_collections.hwaccel.virt.tests.benchmarks import (
     peers,
     results,
     role,
+    start,
     store,
     unchanged,
 )
@@ -38,6 +39,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 # What needs no emulated host comes first. How often each is repeated unless told otherwise.
 LOCAL: dict[str, t.Callable[[int], Outcome]] = {
     "payload": payload.measure,
+    "start": start.measure,
     "growth": growth.measure,
     "fleet": fleet.measure,
 }
@@ -48,7 +50,7 @@ EMULATED: dict[str, t.Callable[[int], Outcome]] = {
     "role": role.measure,
 }
 BENCHMARKS = {**LOCAL, **EMULATED}
-ROUNDS = {"payload": 1, "growth": 5, "fleet": 3, "role": 5, "peers": 5}
+ROUNDS = {"payload": 1, "start": 9, "growth": 5, "fleet": 3, "role": 5, "peers": 5}
 MANY_ROUNDS = 7
 
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from hold_vfio import open_group
 
 LOCK = Path("/run/hwaccel.lock")
+READY = Path("/run/between.ready")
 
 
 def wait_for_a_run(seconds: float) -> None:
     """Wait until somebody has the lock."""
     by = time.monotonic() + seconds
     with LOCK.open("ab") as lock:
+        READY.touch()
         while time.monotonic() < by:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -30,6 +32,7 @@ def wait_for_a_run(seconds: float) -> None:
                 return
             fcntl.flock(lock, fcntl.LOCK_UN)
             time.sleep(0.01)
+    sys.exit(f"nobody took {LOCK} within {seconds:.0f} s")
 
 
 if __name__ == "__main__":

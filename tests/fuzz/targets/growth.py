@@ -103,7 +103,7 @@ def check_time(data: bytes) -> None:
 TARGETS = (
     Target(
         "growth",
-        "four times the text takes about four times the time, for every parser",
+        "four times the text takes about four times the time",
         check_time,
         runs=30,
         words=(*(f"{name}\n%%\n" for name in PARSERS), "\n%%\n", " ", "\n", "\\\n", "#", "(Info: "),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
 from ansible_collections.hwaccel.virt.tests.benchmarks import (
     binding,
     fleet,
@@ -15,6 +16,7 @@ from ansible_collections.hwaccel.virt.tests.benchmarks import (
     payload,
     peers,
     role,
+    start,
     unchanged,
 )
 from ansible_collections.hwaccel.virt.tests.benchmarks.clock import Cost
@@ -114,3 +116,19 @@ def test_fleet_is_by_host() -> None:
     }
     assert list(goals(outcome).values()) == [1.2]
     assert orders(outcome)["controller CPU per host, ms", "100 hosts"] == 1100
+
+
+def test_start() -> None:
+    parts = {"ansible": 0.2, "collection": 0.4, "dataclasses": 0.1, "expressions": 0.0}
+    found = start.Profile(1.0, 0.5, parts, {"ansible": 100, "collection": 80, "dataclasses": 43})
+    outcome = start.compare([found, found._replace(all=2.0, ping=1.0)])
+    at = "16 functions"
+    assert medians(outcome) == {
+        ("an empty module (ping) / vfio_passthrough", at): 0.5,
+        ("compiling Ansible's own part, 100 times / vfio_passthrough", at): pytest.approx(0.15),
+        ("compiling the collection's part, 80 times / vfio_passthrough", at): pytest.approx(0.3),
+        ("making dataclasses, 43 times / vfio_passthrough", at): pytest.approx(0.075),
+        ("compiling regular expressions / vfio_passthrough", at): 0,
+    }
+    assert goals(outcome) == {}
+    assert orders(outcome) == {("vfio_passthrough in all, CPU ms", at): 1500}

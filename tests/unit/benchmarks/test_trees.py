@@ -11,7 +11,13 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.hwaccel.virt.tests.benchmarks import fleet, growth, payload, trees
+from ansible_collections.hwaccel.virt.tests.benchmarks import (
+    fleet,
+    growth,
+    payload,
+    start,
+    trees,
+)
 from ansible_collections.hwaccel.virt.tests.benchmarks.clock import spend
 from ansible_collections.hwaccel.virt.tests.benchmarks.figures import MeasureError
 
@@ -81,3 +87,14 @@ def test_hosts_of_a_fleet() -> None:
     found = fleet.inventory(3, fleet.PLAYBOOK)["all"]
     assert list(found["hosts"]) == ["host000", "host001", "host002"]
     assert json.dumps(found)
+
+
+def test_the_parts_of_a_start_are_found(tmp_path: Path) -> None:
+    ping = growth.Task(tmp_path / "ping.py", tmp_path / "ping.json")
+    payload.build([("ansible.builtin.ping", {}, ping.sent)])
+    task = growth.lay(tmp_path, (16,), ("vfio_passthrough",))["vfio_passthrough", 16]
+    found = start.profile(task, ping)
+    assert task.result()["changed"] is False
+    assert min(found.parts.values()) > 0
+    assert sum(found.parts.values()) < found.all
+    assert found.counts["collection"] > 30

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import marshal
+import os
+import stat
 import subprocess
 import sys
 import typing as t
@@ -84,6 +86,16 @@ def test_a_spoilt_file_is_written_anew(archive: Archive, content: bytes) -> None
     kept.write_bytes(content)
     assert archive.says().startswith("42 ")
     assert kept.read_bytes() != content
+
+
+def test_nobody_else_may_write_what_is_kept(archive: Archive) -> None:
+    before = os.umask(0)
+    try:
+        archive.says()
+    finally:
+        os.umask(before)
+    (kept,) = archive.kept.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
 def test_without_the_folder_nothing_is_kept(archive: Archive) -> None:

@@ -69,6 +69,7 @@ class Server(t.NamedTuple):
     address: Path
     folder: Path
     kept: Path
+    process: int = 0
 
     def start(self, source: str, *arguments: str, umask: int = 0o22, **environment: str) -> Running:
         """Start a program."""
@@ -95,7 +96,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Server]:
         assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.05)
-    yield made
+    yield made._replace(process=process.pid)
     process.kill()
     process.wait()
 
@@ -189,6 +190,19 @@ def test_nonsense_does_not_end_it(server: Server) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
         caller.connect(str(server.address))
     assert server.says("print(1)") == "1"
+
+
+def test_a_caller_without_descriptors_is_sent_away(server: Server) -> None:
+    before = len(os.listdir(f"/proc/{server.process}/fd"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
+        caller.connect(str(server.address))
+        caller.send(b"\0".join((b"18", b"/", b"0", b"")))
+        assert caller.recv(4) == b""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
+        caller.connect(str(server.address))
+        socket.send_fds(caller, [b"nonsense"], [0, 1, 2])
+        assert caller.recv(4) == b""
+    assert len(os.listdir(f"/proc/{server.process}/fd")) <= before
 
 
 def test_what_was_compiled_is_there_for_the_next(server: Server) -> None:

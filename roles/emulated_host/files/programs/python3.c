@@ -8,6 +8,8 @@
  * programs at a terminal, options of Python and variables for it, and all of them
  * where no server is there.
  *
+ * A signal to this process does not reach the program, which has a session of its own.
+ *
  * One message goes out: umask, folder, number of arguments, arguments, environment,
  * a null byte after each, and with it the descriptors 0, 1 and 2. One comes back:
  * how the program ended, as waitpid() tells it.
@@ -115,6 +117,8 @@ static int ended(int server)
 	if (WIFSIGNALED(status)) {
 		signal(WTERMSIG(status), SIG_DFL);
 		raise(WTERMSIG(status));
+		/* It is blocked: told as a shell tells it. */
+		return 128 + WTERMSIG(status);
 	}
 	return WEXITSTATUS(status);
 }

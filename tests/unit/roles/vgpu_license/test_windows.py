@@ -12,12 +12,13 @@ Windows does with it what it is documented to do is not shown here.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import re
 import subprocess
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,6 @@ import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._grid.registry import ROOTS
 
 ROOT = Path(__file__).resolve().parents[4]
-# The runs take half a minute: made once, by one worker.
-pytestmark = pytest.mark.xdist_group("windows")
-
 HERE = Path(__file__).resolve().parent
 
 GUIDE = r"HKLM:\SOFTWARE\NVIDIA Corporation\Global\GridLicensing"
@@ -221,14 +219,27 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Return a check run of two, the run of all, and a second run of two."""
-    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
-    return {
-        "check": fleet.run("--check", "--diff", "--limit", "token,taken_back"),
-        "first": fleet.run("-vvvvv", "--diff"),
-        "second": fleet.run("--limit", "both,token"),
-    }
+def runs(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Run]:
+    """Return a check run of two, the run of all, and a second run of two.
+
+    They take half a minute: one worker makes them, and the others wait for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "windows"
+    folder.mkdir(exist_ok=True)
+    made = folder / "runs.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            fleet = Fleet(folder)
+            runs = {
+                "check": fleet.run("--check", "--diff", "--limit", "token,taken_back"),
+                "first": fleet.run("-vvvvv", "--diff"),
+                "second": fleet.run("--limit", "both,token"),
+            }
+            content = json.dumps({name: asdict(run) for name, run in runs.items()})
+            made.write_text(content, encoding="utf-8")
+    return {name: Run(**run) for name, run in json.loads(made.read_text(encoding="utf-8")).items()}
 
 
 def values(root: str, wanted: dict[str, tuple[str, object]]) -> list[dict[str, object]]:

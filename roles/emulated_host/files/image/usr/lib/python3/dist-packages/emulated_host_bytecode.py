@@ -61,11 +61,16 @@ def keep(path: str, data: bytes) -> None:
     """Keep compiled code for later, where the folder is there and may be written."""
     new = f"{path}.{os.getpid()}"
     try:
-        with open(new, "wb") as file:
+        # Whatever the module's umask is, nobody else may write what is run later.
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        return
+    try:
+        with open(descriptor, "wb") as file:
             file.write(data)
         os.rename(new, path)
     except OSError:
-        pass
+        os.unlink(new)
 
 
 def kept_or_compiled(name: str, source: bytes) -> types.CodeType:

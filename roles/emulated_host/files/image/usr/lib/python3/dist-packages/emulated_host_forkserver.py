@@ -24,6 +24,7 @@ import emulated_host_bytecode
 ADDRESS = "/run/emulated-host/python.sock"
 DESCRIPTORS = 3
 LARGEST = 1 << 17
+SECONDS = 10.0
 # What Ansible's modules and the collection's import of the standard library.
 COMMON = (
     "argparse", "ast", "base64", "calendar", "codecs", "configparser", "copy", "csv", "ctypes",
@@ -120,13 +121,20 @@ class Server:
     def take(self) -> "Program | None":
         """Take a caller and fork its program, which is returned in the new process alone."""
         caller, _address = self.listener.accept()
+        # Others wait meanwhile, and who calls sends at once.
+        caller.settimeout(SECONDS)
+        descriptors: list[int] = []
         try:
             message, descriptors, _flags, _from = socket.recv_fds(caller, LARGEST, DESCRIPTORS)
+            if len(descriptors) != DESCRIPTORS:
+                raise ValueError(descriptors)
             program = Program(message)
+            pid = os.fork()
         except (OSError, ValueError):
+            for descriptor in descriptors:
+                os.close(descriptor)
             caller.close()
             return None
-        pid = os.fork()
         if pid:
             for descriptor in descriptors:
                 os.close(descriptor)
