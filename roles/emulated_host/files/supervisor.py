@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE_LIMIT = 30.0
 QUIT_LIMIT = 10.0
-ANSWER_LIMIT = 20.0
+ANSWER_LIMIT = 30.0
 # A guest that resets this often within the window is in a loop, not at work.
 RESTARTS = 6
 WINDOW = 120.0
@@ -880,8 +880,10 @@ def wait(folder: Path, limit: float, name: str = "") -> str:
         if held(folder) is None:
             said = last_lines(folder / "supervisor.log", 3)
             raise MachineError(f"the emulated host ended while it booted{said}")
-        # One question has a short limit: it may fall into a reboot, and then nobody answers it.
-        done = ssh(folder, name, "systemctl", "is-system-running", limit=min(left, ANSWER_LIMIT))
+        # One question has a limit: it may fall into a reboot, and then nobody answers it. Under
+        # software emulation each login costs a second, so that there is to be one.
+        question = ("systemctl", "is-system-running", "--wait")
+        done = ssh(folder, name, *question, limit=min(left, ANSWER_LIMIT))
         said = done.stdout.strip() or done.stderr.strip()
         if done.stdout.strip() == "running":
             return "running"

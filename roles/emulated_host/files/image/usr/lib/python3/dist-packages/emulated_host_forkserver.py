@@ -80,6 +80,24 @@ class Program:
         exec(compile(source, path, "exec"), vars(main))
 
 
+def close(descriptors: list[int]) -> None:
+    """Close descriptors that were received."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def received(caller: socket.socket) -> tuple[Program, list[int]]:
+    """Return what a caller asks for, and its descriptors; anything else is a ValueError."""
+    # Others wait meanwhile, and who calls sends at once.
+    caller.settimeout(SECONDS)
+    message, descriptors, _flags, _from = socket.recv_fds(caller, LARGEST, DESCRIPTORS)
+    if len(descriptors) == DESCRIPTORS:
+        with contextlib.suppress(ValueError):
+            return Program(message), descriptors
+    close(descriptors)
+    raise ValueError(message)
+
+
 class Server:
     """Takes programs at a socket, and tells each caller how its program ended."""
 
@@ -121,23 +139,19 @@ class Server:
     def take(self) -> "Program | None":
         """Take a caller and fork its program, which is returned in the new process alone."""
         caller, _address = self.listener.accept()
-        # Others wait meanwhile, and who calls sends at once.
-        caller.settimeout(SECONDS)
-        descriptors: list[int] = []
         try:
-            message, descriptors, _flags, _from = socket.recv_fds(caller, LARGEST, DESCRIPTORS)
-            if len(descriptors) != DESCRIPTORS:
-                raise ValueError(descriptors)
-            program = Program(message)
-            pid = os.fork()
+            program, descriptors = received(caller)
         except (OSError, ValueError):
-            for descriptor in descriptors:
-                os.close(descriptor)
+            caller.close()
+            return None
+        try:
+            pid = os.fork()
+        except OSError:
+            close(descriptors)
             caller.close()
             return None
         if pid:
-            for descriptor in descriptors:
-                os.close(descriptor)
+            close(descriptors)
             ended = os.pidfd_open(pid)
             self.callers[ended] = (pid, caller)
             self.poll.register(ended, select.POLLIN)
