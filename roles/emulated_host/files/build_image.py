@@ -128,6 +128,7 @@ ENABLED_UNITS = (
 MASKED_UNITS = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
+    "dev-mqueue.mount",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
@@ -143,6 +144,7 @@ MASKED_UNITS = (
     "proc-sys-fs-binfmt_misc.automount",
     "serial-getty@ttyS0.service",
     "sys-fs-fuse-connections.mount",
+    "sys-kernel-tracing.mount",
     "systemd-binfmt.service",
     "systemd-creds.socket",
     "systemd-initctl.socket",
@@ -163,12 +165,16 @@ LATER_UNITS = (
 )
 MASKED_GENERATORS = (
     "systemd-cryptsetup-generator",
+    "systemd-debug-generator",
     "systemd-getty-generator",
     "systemd-gpt-auto-generator",
     "systemd-hibernate-resume-generator",
+    "systemd-import-generator",
     "systemd-integritysetup-generator",
     "systemd-rc-local-generator",
+    "systemd-run-generator",
     "systemd-ssh-generator",
+    "systemd-system-update-generator",
     "systemd-tpm2-generator",
     "systemd-veritysetup-generator",
 )
