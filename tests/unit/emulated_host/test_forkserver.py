@@ -146,6 +146,31 @@ def test_the_status_comes_back(server: Server, code: int) -> None:
     assert os.waitstatus_to_exitcode(status) == code
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import sys; sys.exit('what is wrong')", (1, "", "what is wrong\n")),
+        ("import sys; sys.exit(None)", (0, "", "")),
+        ("import atexit; atexit.register(print, 'last')", (0, "last\n", "")),
+        ("import threading as t; t.Timer(0.3, print, ['later']).start()", (0, "later\n", "")),
+        ("import sys; sys.stdout.write('half a line')", (0, "half a line", "")),
+    ],
+)
+def test_it_ends_as_python_does(server: Server, source: str, said: tuple[int, str, str]) -> None:
+    status, out, err = server.start(source).ended()
+    assert (os.waitstatus_to_exitcode(status), out, err) == said
+    direct = subprocess.run(
+        [sys.executable, "-c", source], check=False, capture_output=True, text=True, timeout=LIMIT
+    )
+    assert (direct.returncode, direct.stdout) == said[:2]
+
+
+def test_output_that_nobody_takes_is_an_error(server: Server) -> None:
+    pipe = "import os; read, write = os.pipe(); os.close(read); os.dup2(write, 1); print('lost')"
+    status, out, _err = server.start(pipe).ended()
+    assert (os.waitstatus_to_exitcode(status), out) == (120, "")
+
+
 def test_an_error_is_a_traceback(server: Server) -> None:
     status, out, err = server.start("print('before')\nraise KeyError('why')\n").ended()
     assert (os.waitstatus_to_exitcode(status), out) == (1, "before\n")

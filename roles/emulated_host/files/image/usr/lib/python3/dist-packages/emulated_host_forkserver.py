@@ -9,6 +9,7 @@ program gets a process of its own, forked from this one, which has run no progra
 caller's descriptors, environment, folder and umask; who calls is /usr/lib/emulated-host/python3.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -17,7 +18,9 @@ import select
 import socket
 import struct
 import sys
+import threading
 import types
+from typing import NoReturn
 
 import emulated_host_bytecode
 
@@ -173,6 +176,47 @@ class Server:
         self.callers.clear()
 
 
+def status_of(end: SystemExit) -> int:
+    """Return the status that a program asks for: as for Python a text is told, and is an error."""
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code & 0xFF
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def ended(program: Program) -> int:
+    """Run a program to its end, and return its status."""
+    try:
+        program.enter()
+        program.run()
+    except SystemExit as end:
+        return status_of(end)
+    except BaseException:  # noqa: BLE001 (whatever it is ends the program alone)
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def leave(status: int) -> NoReturn:
+    """End this process without what takes most of the time of a small program.
+
+    Python would take apart all that it has loaded, object by object, which makes a copy of each
+    page that this process shares with the server. What programs rely on is done: threads are waited
+    for, what they have registered is called, and their output is written.
+    """
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        # Nobody takes it: Python's own status for that.
+        status = 120
+    os._exit(status)
+
+
 def main(address: str) -> None:
     """Get ready, serve, and in the process of a program run that."""
     for name in COMMON:
@@ -180,9 +224,7 @@ def main(address: str) -> None:
     emulated_host_bytecode.remember()
     # What is there now stays: no process needs to look through it for rubbish.
     gc.freeze()
-    program = Server(address).serve()
-    program.enter()
-    program.run()
+    leave(ended(Server(address).serve()))
 
 
 if __name__ == "__main__":
