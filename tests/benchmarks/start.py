@@ -29,10 +29,17 @@ PARTS: t.Final = {
 
 
 class Profile(t.NamedTuple):
-    """Seconds of the processor, in all and for each part, those of ping, and how many of each."""
+    """Seconds of the processor, and how many of each part there were.
 
-    all: float
+    Args:
+        whole: of the process, without clocks.
+        ping: of that of ping.
+        all: of the program with clocks, of which the parts are a part.
+    """
+
+    whole: float
     ping: float
+    all: float
     parts: dict[str, float]
     counts: dict[str, int]
 
@@ -43,7 +50,8 @@ def profile(task: growth.Task, ping: growth.Task) -> Profile:
     spend([sys.executable, str(PROFILED), str(task.sent), str(note)], task.told)
     found = json.loads(note.read_text(encoding="ascii"))
     parts = {part: found["seconds"].get(part, 0.0) for part in PARTS}
-    return Profile(found["seconds"]["all"], ping.run().seconds, parts, found["counts"])
+    whole, measure = task.run().seconds, ping.run().seconds
+    return Profile(whole, measure, found["seconds"]["all"], parts, found["counts"])
 
 
 def compare(profiles: list[Profile]) -> Outcome:
@@ -56,14 +64,16 @@ def compare(profiles: list[Profile]) -> Outcome:
     return Outcome(
         [
             Figure(
-                f"an empty module (ping) / {MODULE}", AT, ratios((p.ping, p.all) for p in profiles)
+                f"an empty module (ping) / {MODULE}",
+                AT,
+                ratios((p.ping, p.whole) for p in profiles),
             ),
             *(
                 Figure(f"{text} / {MODULE}", AT, ratios((p.parts[part], p.all) for p in profiles))
                 for part, text in names.items()
             ),
         ],
-        [Order(f"{MODULE} in all, CPU ms", AT, spread([1000 * p.all for p in profiles]))],
+        [Order(f"{MODULE} in all, CPU ms", AT, spread([1000 * p.whole for p in profiles]))],
     )
 
 

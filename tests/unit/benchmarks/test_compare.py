@@ -120,8 +120,10 @@ def test_fleet_is_by_host() -> None:
 
 def test_start() -> None:
     parts = {"ansible": 0.2, "collection": 0.4, "dataclasses": 0.1, "expressions": 0.0}
-    found = start.Profile(1.0, 0.5, parts, {"ansible": 100, "collection": 80, "dataclasses": 43})
-    outcome = start.compare([found, found._replace(all=2.0, ping=1.0)])
+    found = start.Profile(
+        1.0, 0.5, 1.0, parts, {"ansible": 100, "collection": 80, "dataclasses": 43}
+    )
+    outcome = start.compare([found, found._replace(whole=2.0, all=2.0, ping=1.0)])
     at = "16 functions"
     assert medians(outcome) == {
         ("an empty module (ping) / vfio_passthrough", at): 0.5,
