@@ -38,22 +38,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_lanes_are_shown_in_their_order(folder: Path) -> None:
-    done = subprocess.run(
-        [BESIDE, "slow", "quick later"],
-        cwd=folder,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=60,
-    )
-    ends = [line for line in done.stdout.splitlines() if line.endswith(" ends")]
-    assert ends == ["slow ends", "quick ends", "later ends"]
-
-
-def test_a_failure_ends_its_lane_and_is_told_when_all_have_ended(folder: Path) -> None:
-    done = subprocess.run(
-        [BESIDE, "bad later", "slow"],
+def beside(folder: Path, *lanes: str) -> subprocess.CompletedProcess[str]:
+    """Run lanes to their end."""
+    return subprocess.run(
+        [BESIDE, *lanes],
         cwd=folder,
         check=False,
         stdout=subprocess.PIPE,
@@ -61,6 +49,17 @@ def test_a_failure_ends_its_lane_and_is_told_when_all_have_ended(folder: Path) -
         text=True,
         timeout=60,
     )
+
+
+def test_lanes_are_shown_in_their_order(folder: Path) -> None:
+    done = beside(folder, "slow", "quick later")
+    assert done.returncode == 0
+    ends = [line for line in done.stdout.splitlines() if line.endswith(" ends")]
+    assert ends == ["slow ends", "quick ends", "later ends"]
+
+
+def test_a_failure_ends_its_lane_and_is_told_when_all_have_ended(folder: Path) -> None:
+    done = beside(folder, "bad later", "slow")
     assert done.returncode != 0
     assert "slow ends" in done.stdout
     assert "later ends" not in done.stdout
