@@ -165,7 +165,7 @@ def _passed_on(word: str) -> str:
     # A sign at the start is a part of the name.
     behind = word.find("=", 1) + 1
     name, value = word[:behind], word[behind:]
-    return f'{name}"{value}"' if name and " " not in name else f'"{word}"'
+    return f'{name}"{value}"' if name.split() == [name] else f'"{word}"'
 
 
 def _apart(names: Sequence[str]) -> list[str]:

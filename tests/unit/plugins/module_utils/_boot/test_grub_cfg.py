@@ -236,6 +236,7 @@ def test_quotes_of_grub_are_undone(written: str) -> None:
         (r'"a\b"', [r"a\b"]),
         (r"a\\b", [r"a\b"]),
         (r"'a\b'", [r"a\b"]),
+        ("'a\nb=c d'", ["a\nb=c d"]),
         ("quiet $vt_handoff", ["quiet", "$vt_handoff"]),
         ("quiet ${extra_cmdline} x", ["quiet", "${extra_cmdline}", "x"]),
         ("a \\\n\t b", ["a", "b"]),
