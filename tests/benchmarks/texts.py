@@ -77,12 +77,11 @@ to learn the name of its file. With more VFs it is what there is to read of each
 group, its holder, its rules.
 """,
     "binding": """\
-*binding*: the start of an empty module alone is several times the goal: an interpreter that
-compiles AnsibleModule takes as long under software emulation as `driverctl` takes for a dozen VFs.
-So the ratio falls with the number of VFs, and the rows without what an empty module costs tell
-what the collection adds. From 8 VFs to 32 the module takes 80 to 150 ms longer for each one,
-`driverctl` 425 ms, and a shell loop 11 ms. The loop starts no interpreter, checks nothing and makes
-nothing persistent.
+*binding*: the start of an empty module alone is several times the goal, as the rows of *ping* tell:
+an interpreter that compiles AnsibleModule, under software emulation. It is the same for any number
+of VFs, so that the ratio falls with their number, and the rows without what an empty module costs
+tell what the collection adds. Most of that again is start: *refused* ends before it looks at a VF.
+The loop starts no interpreter, checks nothing and makes nothing persistent.
 """,
     "role": """\
 *role*: each task of the collection costs what *unchanged* tells over a ping; the rest is Ansible's
