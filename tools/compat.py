@@ -44,7 +44,7 @@ ON_HOSTS = (
 # For Python 3.9, where later releases of pytest do not run.
 _TOOLS = ("hypothesis>=6.100,<7", "pyyaml", "jinja2>=3.1,<4", "cryptography", "pytest-xdist>=3,<4")
 TOOLS_ON_HOSTS = ("pytest>=8.4,<10", *_TOOLS)
-TOOLS = ("pytest>=9.0,<10", *_TOOLS, "netaddr>=1.3,<2")
+TOOLS = ("pytest>=9.0,<10", "pytest-ansible>=25", *_TOOLS, "netaddr>=1.3,<2")
 # Those of pyproject.toml ask for a pytest that Python 3.9 has not.
 SETTINGS = """\
 [pytest]
@@ -82,7 +82,6 @@ class Pair:
 # that a controller of it is tested with. Python 3.11 with the newest 2.19 is what `make test` has,
 # so that utilities and sanity are left to the others.
 PAIRS = (
-    Pair("host", "3.9", "ansible-core==2.19.0", utilities=True),
     Pair("controller", "3.13", "ansible-core>=2.21,<2.22", utilities=True),
     Pair("controller", "3.12", "ansible-core>=2.21,<2.22", sanity=True),
     Pair("controller", "3.11", "ansible-core==2.19.0"),
@@ -92,6 +91,7 @@ PAIRS = (
     Pair("controller", "3.11", "ansible-core>=2.19,<2.20"),
     Pair("controller", "3.13", "ansible-core>=2.20,<2.21", sanity=True),
     Pair("controller", "3.13", "ansible-core>=2.19,<2.20"),
+    Pair("host", "3.9", "ansible-core==2.19.0", utilities=True),
 )
 
 
@@ -183,14 +183,20 @@ def run(pair: Pair, own: Path, arguments: list[str]) -> tuple[bool, str]:
     settings = BUILD / "pytest.ini"
     settings.write_text(SETTINGS, encoding="utf-8")
     options = ["--quiet", "--numprocesses=2", "-c", str(settings), "--rootdir", str(CHECKOUT)]
-    command = [str(own), "-m", "pytest", *options, *given, *arguments]
+    tree = str(CHECKOUT / ".build" / "collections")
     environment = {
         **os.environ,
-        # Without the finder of Ansible it is an ordinary package.
-        "PYTHONPATH": str(CHECKOUT / ".build" / "collections"),
         "PYTHONPYCACHEPREFIX": str(BUILD / "bytecode"),
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
     }
+    if pair.side == "controller":
+        # Ansible finds the collection, as it does where playbooks run.
+        options.append("--ansible-unit-inject-only")
+        environment["ANSIBLE_COLLECTIONS_PATH"] = tree
+    else:
+        # An ordinary package, as in what Ansible sends.
+        environment["PYTHONPATH"] = tree
+    command = [str(own), "-m", "pytest", *options, *given, *arguments]
     try:
         with log.open("wb") as output:
             done = subprocess.run(

@@ -164,7 +164,7 @@ def test_a_guest_with_a_license(guest: Guest) -> None:
     assert {check["remedy"] for check in told["diagnosis"]} == {None}
     assert told["warnings"] == []
     returned = {"licensed", "gpus", "events", "diagnosis"}
-    assert set(told) == {*returned, "changed", "invocation", "warnings"}
+    assert set(told) - {"invocation"} == {*returned, "changed", "warnings"}
     module = importlib.import_module(f"{MODULES}.{MODULE}")
     assert set(yaml.safe_load(module.RETURN)) == returned
 

@@ -44,6 +44,8 @@ OF_ANSIBLE = (
     "unable to convert",
     "unable to evaluate",
     "Unsupported parameters",
+    # Before it looks at any option, where it logs by Python's syslog.
+    "Failed to log to syslog (embedded null character)",
 )
 # Types of which Ansible itself makes a number or a word, so that less is left to go wrong.
 NARROW = frozenset({"int", "bool", "float"})

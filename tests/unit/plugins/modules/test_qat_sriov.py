@@ -39,7 +39,6 @@ def test_a_tree(machine: Machine, run_module: ModuleRunner) -> None:
     check = run_module("qat_sriov", check=True)
     assert machine.files() == before
     real = run_module("qat_sriov")
-    assert check.pop("invocation")["module_args"] == real.pop("invocation")["module_args"]
     assert check == real
     assert real["changed"]
     assert real["pending_writes"] == [
