@@ -47,6 +47,9 @@ if t.TYPE_CHECKING:
 WHAT: t.Final = "QAT package"
 _UNLOAD_SECONDS = 120.0
 _DEPMOD_SECONDS = 600.0
+_SYNC_SECONDS = 600.0
+# Where the package puts its files, each of which may be a file system of its own.
+_INSTALLED_BELOW = ("/etc", "/lib/modules", "/usr", "/usr/local")
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,8 @@ def plan_absent(state: State) -> Plan:
             f"gone otherwise, remove {RECORD_PATH}"
         )
     _check_held(state)
-    commands = tuple(replace(command, known=known) for command in (_uninstall(source), _depmod()))
+    steps = (_uninstall(source), *_settle())
+    commands = tuple(replace(command, known=known) for command in steps)
     if state.live:
         unfinished = state.record.change(replace(entry, state=UNFINISHED))
         changes = (*unfinished, *commands, *allowed, _effect(state, None))
@@ -376,11 +380,22 @@ def _uninstall(source: Source, *, seconds: float = 600.0, hint: str = "") -> Com
 
 def _install(wanted: Wanted, source: Source) -> Iterator[Command]:
     yield replace(_long(wanted, source, "make", "install"), lasting=True, told=True)
-    yield _depmod()
+    yield from _settle()
 
 
-def _depmod() -> Command:
-    return Command(("depmod", "-a"), seconds=_DEPMOD_SECONDS, lasting=True)
+def _settle() -> Iterator[Command]:
+    """Yield what has the kernel find modules, and the disk keep what make has written.
+
+    The record says that a package is installed as soon as that is done. Without the second the
+    kernel would take half a minute to write, and a loss of power would leave empty files.
+    """
+    yield Command(("depmod", "-a"), seconds=_DEPMOD_SECONDS, lasting=True)
+    yield Command(
+        ("sync", "--file-system", *_INSTALLED_BELOW),
+        seconds=_SYNC_SECONDS,
+        hint="see the kernel's log for errors of the disk",
+        lasting=True,
+    )
 
 
 def _effect(state: State, after: Entry | None) -> Change:

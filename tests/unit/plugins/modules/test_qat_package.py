@@ -39,7 +39,12 @@ CONFIGURE, CLEAN, INSTALL = (
     ("make", "clean"),
     ("make", "install"),
 )
-MAKE, DEPMOD, UNINSTALL = ("make", "--jobs=2"), ("depmod", "-a"), ("make", "uninstall")
+MAKE, UNINSTALL = ("make", "--jobs=2"), ("make", "uninstall")
+# The kernel knows the modules then, and the disk has what make wrote.
+SETTLED = (
+    ("depmod", "-a"),
+    ("sync", "--file-system", "/etc", "/lib/modules", "/usr", "/usr/local"),
+)
 CHECKSUMS = [f"sha256:{digit * 64}" for digit in "ab"]
 INSTALLER_LOG = f"{SOURCE}/InstallerLog.txt"
 MODULES = ("intel_qat", "qat_c62x")
@@ -67,7 +72,7 @@ def test_installed(package: PackageTasks) -> None:
     assert (done["restart_required"], done["reboot_required"]) == (True, False)
     assert (done["modules"], done["findings"], done["warnings"]) == ([], [], [])
     assert package.host.long == [CONFIGURE, MAKE, INSTALL]
-    assert package.host.commands == [DEPMOD]
+    assert package.host.commands == [*SETTLED]
     assert package.machine.at("usr/local/bin/adf_ctl").exists()
     assert package.read("/etc/default/qat") == "SRIOV_ENABLE=1\n"
     assert package.read(BLACKLIST).encode() == render_blacklist()
@@ -381,14 +386,24 @@ def test_modules_of_the_kernel_are_unloaded_first(package: PackageTasks) -> None
     done = package()
     assert (done["installed"], done["reboot_required"]) == (True, False)
     unload = [("modprobe", "--remove", name) for name in ("qat_c62x", "intel_qat")]
-    assert package.host.commands == [*unload, DEPMOD]
+    assert package.host.commands == [*unload, *SETTLED]
+
+
+def test_a_disk_that_does_not_keep_it_has_it_done_again(package: PackageTasks) -> None:
+    package.unpack()
+    package.host.failing.add("sync")
+    assert "see the kernel's log for errors of the disk" in package.failure()
+    package.host.failing.clear()
+    assert package()["changed"]
+    assert package.host.commands[-2:] == [*SETTLED]
+    assert not package()["changed"]
 
 
 def test_modules_of_the_package_are_left_to_it(package: PackageTasks) -> None:
     package.unpack()
     package.load("qat_c62x", users=3, taint="OE")
     package()
-    assert package.host.commands == [DEPMOD]
+    assert package.host.commands == [*SETTLED]
 
 
 @pytest.mark.parametrize(
@@ -486,7 +501,7 @@ def test_modules_are_signed_before_they_are_installed(package: PackageTasks) -> 
     done = package(**package.give_key())
     built = [f"{SOURCE}/build/{name}.ko" for name in MODULES]
     signed = [(SIGN_FILE, "sha256", "/root/key", "/root/cert", path) for path in built]
-    assert package.host.commands == [*signed, DEPMOD]
+    assert package.host.commands == [*signed, *SETTLED]
     for path in done["modules"]:
         assert package.machine.at(path).read_bytes().endswith(SIGNATURE)
 
@@ -524,7 +539,7 @@ def test_taken_away(package: PackageTasks) -> None:
     assert (done["installed"], done["version"], done["modules"]) == (False, None, [])
     assert done["reboot_required"] is False
     assert package.host.long == [UNINSTALL]
-    assert package.host.commands == [DEPMOD]
+    assert package.host.commands == [*SETTLED]
     assert (package.read(BLACKLIST), package.read(RECORD)) == ("", "")
     assert not package.machine.at("usr/local/bin/adf_ctl").exists()
     again = package(state="absent", source=None)
@@ -581,7 +596,7 @@ def test_modules_of_the_package_that_stay_loaded_need_a_boot(package: PackageTas
 def test_on_a_tree_the_commands_are_told_once(package: PackageTasks) -> None:
     package.unpack()
     done = package.on_tree()
-    commands = [[*CONFIGURE], [*MAKE], [*INSTALL], [*DEPMOD]]
+    commands = [[*CONFIGURE], [*MAKE], [*INSTALL], *map(list, SETTLED)]
     assert (done["changed"], done["pending_commands"]) == (True, commands)
     assert package.read(BLACKLIST)
     again = package.on_tree()
@@ -595,7 +610,7 @@ def test_on_a_tree_the_commands_are_told_once(package: PackageTasks) -> None:
 def test_on_a_tree_it_is_taken_away_by_somebody(package: PackageTasks) -> None:
     package.unpack()
     package()
-    commands = [[*UNINSTALL], [*DEPMOD]]
+    commands = [[*UNINSTALL], *map(list, SETTLED)]
     done = package.on_tree(state="absent")
     assert (done["changed"], done["pending_commands"]) == (True, commands)
     again = package.on_tree(state="absent")
