@@ -50,6 +50,8 @@ SETTINGS = """\
 [pytest]
 addopts = --strict-markers --import-mode=importlib -ra
 filterwarnings = error
+# Hundreds of thousands of files would be left, and take minutes to go.
+tmp_path_retention_policy = failed
 """
 SECONDS = 3600
 
