@@ -6,7 +6,9 @@
 
 Interpreters are taken where they are: on the PATH, from a version manager, or as HWACCEL_PYTHONS
 names them. Each pair gets a venv below .build. What cannot be had is told, and the run fails then:
-nothing that was not run counts as passed. Arguments are pytest's own, paths of tests among them.
+nothing that was not run counts as passed. What came of each pair is kept, with its commit and date,
+so that `--only controller-3.13-2.21` adds its row to those of earlier runs. Other arguments are
+pytest's own, paths of tests among them; nothing of such a run is kept.
 
 On the controller all plugins are tested. On managed hosts modules run alone, with the standard
 library and what Ansible sends along, so that there modules and their utilities are tested, with an
@@ -16,6 +18,7 @@ nothing of Ansible: their tests run once with each Python, those of plugins with
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -24,12 +27,14 @@ import shutil
 import subprocess
 import sys
 import time
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BUILD = CHECKOUT / ".build" / "compat"
 PAGE = CHECKOUT / "docs" / "compatibility.md"
+KEPT = CHECKOUT / "docs" / "compatibility.json"
 TESTS = "tests/unit/plugins"
 UTILITIES = f"{TESTS}/module_utils"
 ON_HOSTS = (
@@ -72,6 +77,11 @@ class Pair:
     core: str
     utilities: bool = False
     sanity: bool = False
+
+    @property
+    def label(self) -> str:
+        """What it is called: side, Python, and the lowest ansible-core."""
+        return f"{self.side}-{self.python}-{self.core.partition('=')[2].strip('=').split(',')[0]}"
 
     @property
     def name(self) -> str:
@@ -119,6 +129,26 @@ class Outcome:
     def fine(self) -> bool:
         """Whether all that was to be run passed."""
         return self.passed is True and self.sanity is not False
+
+    @property
+    def row(self) -> Row:
+        """What is kept of it."""
+        passed = word(self.passed)
+        sanity = word(self.sanity) if self.pair.sanity else ""
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        return Row(self.python, self.core, passed, self.told, sanity, commit(), today)
+
+
+class Row(t.NamedTuple):
+    """What is kept of a pair, in words."""
+
+    python: str
+    core: str
+    passed: str
+    told: str
+    sanity: str
+    commit: str
+    date: str
 
 
 def candidates() -> list[str]:
@@ -254,14 +284,39 @@ def word(passed: bool | None) -> str:  # noqa: FBT001 (a value, no switch)
     return {True: "passed", False: "FAILED", None: "NOT RUN"}[passed]
 
 
-def page(outcomes: list[Outcome]) -> str:
+def commit() -> str:
+    """Return the commit of the checkout, with a word where it has changes, this page left out."""
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(head, cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    changes = ["git", "diff", "--quiet", "HEAD", "--", ".", ":(exclude)docs/compatibility.*"]
+    changed = subprocess.run(changes, cwd=CHECKOUT, check=False).returncode != 0
+    return done.stdout.strip() + (" with changes" if changed else "")
+
+
+def load() -> dict[str, Row]:
+    """Return the rows of earlier runs, by label."""
+    if not KEPT.is_file():
+        return {}
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    return {label: Row(**row) for label, row in kept.items()}
+
+
+def write(rows: dict[str, Row]) -> None:
+    """Write the page, and what it is made from."""
+    kept = {pair.label: rows[pair.label]._asdict() for pair in PAIRS if pair.label in rows}
+    KEPT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(page(rows), encoding="utf-8")
+
+
+def page(rows: dict[str, Row]) -> str:
     """Return the page of the documentation."""
-    rows = "".join(
-        f"| {each.pair.side} | {each.python} | {each.core} | "
-        f"{'plugins, utilities' if each.pair.utilities else 'plugins'} | "
-        f"{word(each.passed)} | {each.told} | "
-        f"{word(each.sanity) if each.pair.sanity else ''} |\n"
-        for each in outcomes
+    none = Row("", "", word(None), "not yet", "", "", "")
+    lines = "".join(
+        f"| {pair.side} | {row.python or pair.python} | {row.core or pair.core} | "
+        f"{'plugins, utilities' if pair.utilities else 'plugins'} | {row.passed} | {row.told} | "
+        f"{row.sanity} | {row.commit} | {row.date} |\n"
+        for pair in PAIRS
+        for row in (rows.get(pair.label, none),)
     )
     return (
         "# What the collection was tested with\n\n"
@@ -270,23 +325,28 @@ def page(outcomes: list[Outcome]) -> str:
         "with the newest release of each series. On hosts only modules run, so that there modules\n"
         "and their utilities are tested. Utilities know nothing of Ansible: their tests run\n"
         "once with each Python. Python 3.11 with ansible-core 2.19 is what `make test` has, for\n"
-        f"utilities and sanity too. On {platform.system()} {platform.machine()}, "
-        f"{time.strftime('%d %B %Y', time.gmtime())}.\n\n"
-        "| side | Python | ansible-core | unit tests of | | told | sanity |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |\n"
-        f"{rows}"
+        f"utilities and sanity too. On {platform.system()} {platform.machine()}.\n\n"
+        "| side | Python | ansible-core | unit tests of | | told | sanity | commit | date |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        f"{lines}"
     )
 
 
 def main() -> int:
-    """Run all pairs and write the page; 0 only where each one was run and passed."""
+    """Run pairs and write the page; 0 only where each one was run and passed."""
+    labels = [pair.label for pair in PAIRS]
+    parser = argparse.ArgumentParser(prog="make compat", description="Run pairs, write the page.")
+    parser.add_argument("--only", action="append", choices=labels, help="this pair; again for more")
+    options, arguments = parser.parse_known_args()
     BUILD.mkdir(parents=True, exist_ok=True)
     found = interpreters()
     for series, (path, release) in sorted(found.items()):
         print(f"Python {series}: {release}, {path}", flush=True)
     outcomes = []
     for pair in PAIRS:
-        each = outcome(pair, found, sys.argv[1:])
+        if pair.label not in (options.only or labels):
+            continue
+        each = outcome(pair, found, arguments)
         outcomes.append(each)
         print(
             f"{word(each.passed)}: {pair.side}, Python {each.python}, {each.core}: {each.told} "
@@ -295,13 +355,8 @@ def main() -> int:
             flush=True,
         )
         # What is known is kept where the rest is given up.
-        if len(sys.argv) == 1:
-            PAGE.write_text(page(outcomes), encoding="utf-8")
-    facts = [
-        {"side": each.pair.side, "python": each.python, "core": each.core, "passed": each.fine}
-        for each in outcomes
-    ]
-    (BUILD / "result.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        if not arguments:
+            write({**load(), pair.label: each.row})
     return 0 if all(each.fine for each in outcomes) else 1
 
 
