@@ -117,6 +117,20 @@ unit:
   description: Name of the systemd unit.
   returned: success
   type: str
+service:
+  description: The service as the module leaves it, which starts and stops nothing.
+  returned: success
+  type: dict
+  contains:
+    installed:
+      description: Whether its package is there.
+      type: bool
+    enabled:
+      description: Whether a boot starts it.
+      type: bool
+    running:
+      description: Whether it runs.
+      type: bool
 environment_file:
   description: The file from which the unit takes its settings.
   returned: success

@@ -88,6 +88,11 @@ class QatlibService:
         stale = changed or before.start.is_older_than(before.modified)
         return {
             "unit": UNIT,
+            "service": {
+                "installed": after.service.unit is not None,
+                "enabled": after.service.enabled,
+                "running": after.service.running,
+            },
             "environment_file": after.settings.environment.path,
             "policy": after.settings.environment.policy,
             "devices": [

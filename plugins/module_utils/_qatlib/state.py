@@ -13,7 +13,7 @@ from .._errors import RefusedError
 from .._pci.function import read_config, read_functions
 from .._qat.devices import pf_family, vf_family
 from .._qat.selectors import select_pfs
-from .._systemd import ServiceStart, read_start
+from .._systemd import Service, ServiceStart, read_service, read_start
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver, read_holders
 from .environment import Environment, read_environment
@@ -113,6 +113,7 @@ class State:
         near: by chosen VF, another VF of its IOMMU group that is not chosen.
         holders: domains by the VFs that they have.
         gid: number of the group of qatlib's users, None where there is no such group.
+        service: whether its package is there, and whether it runs, now and at boot.
         modified: when one of the files was last changed, in seconds since 1970.
     """
 
@@ -125,6 +126,7 @@ class State:
     holders: Mapping[PciAddress, Holder]
     gid: int | None
     undo: UndoRecord
+    service: Service
     start: ServiceStart
     modified: float | None
 
@@ -157,6 +159,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         holders=read_holders(host, ()).domains,
         gid=_gid(host),
         undo=UndoRecord.read(host),
+        service=read_service(host, [UNIT]),
         start=read_start(host, UNIT),
         modified=max((time for time in times if time is not None), default=None),
     )

@@ -471,6 +471,7 @@ def test_before_the_package_is_there(
     live = QatlibTasks(machine, run_module, host)
     result = live(devices=["all"], vfs="1")
     assert result["files"] == [LIMITS, DROP_IN, RULES, MASK]
+    assert result["service"] == {"installed": False, "enabled": False, "running": False}
     assert result["devices"][0]["vfs"] == [{"address": vfs[0], "ready": False}]
     assert [list(command) for command in host.commands] == RELOADS
     assert host.groups == {}
@@ -555,3 +556,9 @@ def test_without_an_iommu_there_are_no_nodes(live: QatlibTasks) -> None:
     live.machine.bind(vfs[0], "vfio-pci")
     live.machine.at(f"{live.machine.device(vfs[0])}").joinpath("iommu_group").unlink()
     assert live(devices=["all"], vfs="1")["devices"][0]["vfs"][0]["ready"] is False
+
+
+def test_the_service_as_it_is(live: QatlibTasks) -> None:
+    assert live()["service"] == {"installed": True, "enabled": False, "running": False}
+    live.machine.add_service("qat.service", enabled=True, running=True)
+    assert live()["service"] == {"installed": True, "enabled": True, "running": True}
