@@ -67,7 +67,9 @@ def test_a_failure_ends_its_lane_and_is_told_when_all_have_ended(folder: Path) -
 
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
 def test_what_runs_ends_with_it(folder: Path, ended_by: signal.Signals) -> None:
-    with subprocess.Popen([BESIDE, "waits"], cwd=folder, stdout=subprocess.PIPE) as running:
+    # A shell starts what it does not wait for with interrupts ignored, these tests among it.
+    command = ["env", f"--default-signal={ended_by.name[3:]}", BESIDE, "waits"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE) as running:
         process = folder / "process"
         until = time.monotonic() + 30
         while not (process.exists() and process.read_text(encoding="utf-8").strip()):
