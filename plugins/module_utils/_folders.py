@@ -33,6 +33,7 @@ _HELD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _TO_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 # What /dev/null is. A unit that leads there is masked, and so are rules.
 _NULL, _MASK = (1, 3), "/dev/null, which masks it,"
+_NULL_PATH = "/dev/null"
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -116,6 +117,11 @@ def open_file(path: str, flags: int) -> int:
     return handle
 
 
+def is_mask(target: str | None) -> bool:
+    """Tell whether a link takes a unit or a rule out of use; a tree need not have its own null."""
+    return target == _NULL_PATH
+
+
 def sync(path: str, folder: int | None = None) -> None:
     """Have the disk keep a file, or the names in a folder."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
@@ -150,6 +156,7 @@ def write_file(folder: int, name: str, content: bytes, mode: int) -> None:
 
 def write_link(folder: int, name: str, target: str) -> None:
     """Make a symbolic link in one step; it replaces a link or a file."""
+    _check_kind(folder, name)
     with _replacing(folder, name) as temporary:
         os.symlink(target, temporary, dir_fd=folder)
 
@@ -170,8 +177,10 @@ def _replacing(folder: int, name: str) -> Iterator[str]:
 
 
 def remove_file(folder: int, name: str) -> None:
-    """Remove a file, and the temporary ones beside it."""
+    """Remove a file, and the temporary ones beside it; what is masked stays so."""
     _tidy(folder)
+    if is_mask(_target(folder, name)):
+        raise NoFileError(_MASK)
     os.unlink(name, dir_fd=folder)
     sync(".", folder)
 
@@ -223,6 +232,8 @@ class _Walk:
                 self._go_up(1)
                 continue
             target = self._link(part) if parts or follow else None
+            if is_mask(target) and not parts:
+                raise NoFileError(_MASK)
             if target is not None:
                 if target.startswith("/"):
                     self._go_up(len(self._handles))
@@ -308,6 +319,26 @@ def _tidy(folder: int) -> None:
                 os.unlink(name, dir_fd=folder)
 
 
+def _target(folder: int, name: str) -> str | None:
+    """Return what a link says, None for what is none."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError:
+        return None
+
+
+def _check_kind(folder: int, name: str) -> os.stat_result | None:
+    """Return what is to be replaced, None for nothing; it has to be a file or a link."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    kind = _kind_of(found)
+    if kind is not None:
+        raise NoFileError(kind)
+    return found
+
+
 def _kind_of(found: os.stat_result) -> str | None:
     """Return what something is that is neither a file nor a folder."""
     kind = _KINDS.get(stat.S_IFMT(found.st_mode))
@@ -334,14 +365,10 @@ def _stat_file(handle: int, folder_owner: int) -> os.stat_result:
 
 def _take_over(folder: int, name: str, new: int, mode: int) -> None:
     """Give a new file the owner, mode and SELinux context of the one it replaces."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
+    found = _check_kind(folder, name)
+    if found is None:
         os.fchmod(new, mode)
         return
-    kind = _kind_of(found)
-    if kind is not None:
-        raise NoFileError(kind)
     # A change of the owner takes bits of the mode away, so that the mode comes last.
     if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
         os.fchown(new, found.st_uid, found.st_gid)

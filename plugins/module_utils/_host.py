@@ -28,6 +28,7 @@ from ._errors import BlockedError, HostError
 from ._folders import (
     NoFileError,
     checkpoint,
+    is_mask,
     locate,
     open_file,
     reach,
@@ -144,6 +145,10 @@ class Host:
         except OSError:
             return None
 
+    def is_mask(self, path: str) -> bool:
+        """Tell whether a link takes a unit or a rule out of use."""
+        return is_mask(self.link_target(path))
+
     def link_name(self, path: str) -> str | None:
         """Return the last component of what a link says: a driver, a group, a device."""
         target = self.link_target(path)
@@ -252,7 +257,7 @@ class Host:
         except OSError as error:
             if error.errno not in _GONE:
                 self.unanswered(path, error.errno or 0)
-            return None
+            return b"" if self.is_mask(path) else None
 
     def unanswered(self, path: str, number: int) -> None:
         """Note a read that failed where a report goes on without it.
@@ -268,9 +273,11 @@ class Host:
     def read_piece(self, path: str, offset: int, size: int) -> bytes:
         """Return a part of a file, as much as there is of it; nothing where there is no file."""
         try:
-            with open(self.locate(path), "rb") as file:
+            with open(self.locate(path), "rb", opener=open_file) as file:
                 file.seek(offset)
                 return file.read(size)
+        except NoFileError as error:
+            raise HostError(f"cannot read {path}: {error} is there, and no file") from error
         except OSError as error:
             if error.errno in _GONE:
                 return b""

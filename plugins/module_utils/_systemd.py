@@ -36,8 +36,6 @@ _UNIT_FOLDERS = (
     # What systemd makes of init scripts.
     "/run/systemd/generator.late",
 )
-# A link to it takes a unit out of use.
-_MASKED = "/dev/null"
 
 
 @dataclass(frozen=True)
@@ -126,8 +124,8 @@ def _is_enabled(host: Host, unit: str) -> bool:
     folder = _UNIT_FOLDERS[0]
     wants = [name for name in host.names(folder) if name.endswith((".wants", ".requires"))]
     names = (unit, unit.replace(".service", ".socket"))
-    links = (host.link_target(f"{folder}/{want}/{name}") for want in wants for name in names)
-    return any(link not in (None, _MASKED) for link in links)
+    links = [f"{folder}/{want}/{name}" for want in wants for name in names]
+    return any(host.link_target(link) is not None and not host.is_mask(link) for link in links)
 
 
 def _is_running(host: Host, unit: str) -> bool:

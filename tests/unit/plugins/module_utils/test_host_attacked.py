@@ -344,6 +344,37 @@ def test_devices_are_neither_read_nor_written(etc: Path) -> None:
         assert (before.st_ino, before.st_rdev) == (after.st_ino, after.st_rdev)
 
 
+def test_what_is_masked_in_a_tree_stays_so(host: Host, etc: Path) -> None:
+    # An image has no /dev/null before it runs.
+    (etc / "null").symlink_to("/dev/null")
+    dev = Path(host.root) / "dev"
+    dev.mkdir()
+    assert host.read_bytes("/etc/null") == b""
+    for change in (
+        lambda: host.write_file("/etc/null", b"new", 0o644),
+        lambda: host.remove_file("/etc/null"),
+    ):
+        with pytest.raises(HostError, match="/etc/null: /dev/null, which masks it, is there"):
+            change()
+    assert left(dev) == []
+    assert os.readlink(etc / "null") == "/dev/null"
+
+
+def test_a_link_does_not_take_the_place_of_a_fifo(host: Host, etc: Path) -> None:
+    os.mkfifo(etc / "x")
+    with pytest.raises(
+        HostError, match="cannot make the link /etc/x: a FIFO is there, and no file"
+    ):
+        host.write_link("/etc/x", "/etc/ours")
+    assert (etc / "x").is_fifo()
+
+
+def test_a_piece_of_a_fifo_is_not_waited_for(host: Host, etc: Path) -> None:
+    os.mkfifo(etc / "x")
+    with pytest.raises(HostError, match="cannot read /etc/x: a FIFO is there, and no file"):
+        host.read_piece("/etc/x", 0, 4)
+
+
 # -- modes -----------------------------------------------------------------------------------
 
 
