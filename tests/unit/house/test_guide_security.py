@@ -27,9 +27,11 @@ FIT: dict[str, t.Any] = {
     "iommu": {"active": True, "interrupt_remapping": True, "unsafe_interrupts": False},
     "kernel": {"command_line": "root=/dev/sda1 intel_iommu=on iommu=pt"},
     "devices": [
-        {"denylisted": True, "driver": "c6xx"},
-        {"denylisted": True, "driver": None},
-        {"denylisted": False, "driver": "vfio-pci"},
+        {"kind": "qat_pf", "generation": 4.0, "driver": "4xxx"},
+        {"kind": "qat_pf", "generation": 2.0, "driver": None},
+        {"kind": "qat_vf", "generation": 2.0, "driver": "c6xxvf"},
+        {"kind": "qat_vf", "generation": 4.0, "driver": "vfio-pci"},
+        {"kind": "gpu", "generation": None, "driver": "vfio-pci"},
     ],
 }
 UNFIT: dict[str, tuple[tuple[str | int, ...], object]] = {
@@ -37,7 +39,13 @@ UNFIT: dict[str, tuple[tuple[str | int, ...], object]] = {
     "interrupts as they come": (("iommu", "interrupt_remapping"), False),
     "unsafe interrupts": (("iommu", "unsafe_interrupts"), True),
     "override": (("kernel", "command_line"), "quiet pcie_acs_override=downstream"),
-    "denylisted": (("devices", 0, "driver"), "vfio-pci"),
+    "unsafe interrupts to come": (
+        ("kernel", "command_line"),
+        "vfio_iommu_type1.allow_unsafe_interrupts=1",
+    ),
+    "whole card": (("devices", 0, "driver"), "vfio-pci"),
+    "VF of a variant driver": (("devices", 2, "driver"), "qat_vfio_pci"),
+    "VF of an early generation": (("devices", 2, "driver"), "vfio-pci"),
 }
 # Names that secrets have, of which a module gets no more than the path.
 SECRET = re.compile(r"token|secret|passw|key\b|private|credential")
@@ -48,7 +56,8 @@ def is_fit(seen: dict[str, t.Any]) -> bool:
     block = re.search(r"^    # tenants\.yml\n((?:    .*\n|\n)+)", GUIDE, re.MULTILINE)
     assert block is not None
     _look, stop = yaml.safe_load(block[1])[0]["tasks"]
-    templar = Templar(DataLoader(), {"seen": seen})
+    given = {name: trust_as_template(value) for name, value in stop["vars"].items()}
+    templar = Templar(DataLoader(), {"seen": seen, **given})
     told = [
         templar.template(trust_as_template(f"{{{{ {condition} }}}}"))
         for condition in stop["ansible.builtin.assert"]["that"]
