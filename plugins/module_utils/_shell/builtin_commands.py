@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from .conditions import evaluate_test
 from .cursor import NAME
-from .declare import DECLARERS, Declarations
+from .declare import DECLARERS, Assigner, Declarations
 from .values import known_text
 
 if t.TYPE_CHECKING:
-    from .run import Runner
-    from .state import Call, World
+    from .state import Call, Frame, World
+    from .values import Unknown
 
 # An assignment before one of these holds after it, and no function goes before them.
 SPECIAL = frozenset(
@@ -61,10 +61,23 @@ _HARMLESS_NAMES = frozenset({"noglob", "nounset", "pipefail", "posix", "verbose"
 _LIKE_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[.*\])?\+?=|[A-Za-z_][A-Za-z0-9_]*\+=")
 
 
+class Follower(Assigner, t.Protocol):
+    """What follows commands and files."""
+
+    frames: list[Frame]
+    sourced: t.Callable[[str], str | None] | None
+
+    def source(self, path: str, text: str, call: Call) -> list[World]:
+        """Follow a file that another one sources."""
+
+    def unset(self, world: World, name: str, unknown: Unknown) -> None:
+        """Unset a variable."""
+
+
 class Builtins:
     """Runs the commands that the shell has itself; any other changes no variable."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Follower) -> None:
         """Run them for a runner."""
         self._runner = runner
         self._commands: dict[str, t.Callable[[Call], list[World]]] = {

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .expand import Expander
+from .expand import Expander, Shell
 from .tree import Assign, Opaque, Parameter, Word
 from .values import Text, Unknown, make_text
 
 if t.TYPE_CHECKING:
-    from .run import Runner
-    from .state import Call, World
+    from .state import Call, Context, Frame, World
 
 DECLARERS = frozenset({"declare", "export", "local", "readonly", "typeset"})
 
@@ -38,10 +37,20 @@ class _Argument(t.NamedTuple):
     assign: Assign | None
 
 
+class Assigner(Shell, t.Protocol):
+    """What assigns what words expand to."""
+
+    def put(self, world: World, assign: Assign, text: Text, context: Context) -> None:
+        """Assign what the text of an assignment expanded to, and note it."""
+
+    def function_frame(self) -> Frame:
+        """Return the function or file that is being followed."""
+
+
 class Declarations:
     """Runs them for a runner."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Assigner) -> None:
         """Assign by a runner."""
         self._runner = runner
 
