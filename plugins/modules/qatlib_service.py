@@ -70,6 +70,9 @@ options:
       - V(absent) removes them, whatever O(devices) says, puts the policy back where it still is
         what was set, and takes the chosen VFs from the group C(qat). The service then does what
         its package has it do at the next start. Stop and disable it before.
+      - With V(absent) it also forgets which VFs it had chosen. To take these from VFIO, run it in
+        check mode, give RV(given_back) to M(hwaccel.virt.vfio_passthrough), and then run it. Role
+        P(hwaccel.virt.qat_host#role) does so.
     type: str
     choices: [present, absent]
     default: present
@@ -178,11 +181,19 @@ vfs:
   elements: str
 given_back:
   description: >-
-    VFs that an earlier run had chosen and this one has not. They stay on their driver, see
-    M(hwaccel.virt.vfio_passthrough).
+    VFs that the last run had chosen and this one has not. They stay on their driver, see
+    M(hwaccel.virt.vfio_passthrough). With O(state=absent) also those of all earlier runs that are
+    still as M(hwaccel.virt.vfio_passthrough) has bound them, unless a libvirt guest has them by
+    now.
   returned: success
   type: list
   elements: str
+standing:
+  description: >-
+    Whether files of this module or its record were there before the task, so that O(state=absent)
+    has something to take back.
+  returned: success
+  type: bool
 files:
   description: The files of this module that are there after the run.
   returned: success

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What qatlib's policy was before us, and what we made of it."""
+"""What qatlib's policy was before us, what we made of it, and the VFs that were ever chosen."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._errors import HostError
+from .._pci.address import PciAddress
 from .._undo import UNDO_PATH, UndoEntry
 from .unit import UNIT
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._undo import UndoRecord
     from .environment import Environment
 
 MODULE: t.Final = "qatlib_service"
+_STRANGE = (
+    f"{UNDO_PATH}: {MODULE}, {UNIT}: not as this release writes it; move the file away to go on "
+    "without it"
+)
 
 
 @dataclass(frozen=True)
@@ -75,14 +82,33 @@ def read_record(undo: UndoRecord) -> PolicyRecord | None:
     made = (entry.made or {}).get("policy")
     texts = all(isinstance(text, (str, type(None))) for text in (line, made))
     if not texts or not isinstance(file, bool):
-        raise HostError(
-            f"{UNDO_PATH}: {MODULE}, {UNIT}: not as this release writes it; move the file away to "
-            "go on without it"
-        )
+        raise HostError(_STRANGE)
     return PolicyRecord(line, file, made)
 
 
-def with_record(undo: UndoRecord, record: PolicyRecord) -> UndoRecord:
-    """Return the undo record with what is remembered."""
+def read_vfs(undo: UndoRecord) -> frozenset[PciAddress]:
+    """Return the VFs that were chosen at any time since the module first wrote its files.
+
+    The rules name those of the last run alone, while one that an earlier run had chosen may still
+    be on VFIO for programs of the host.
+
+    Raises:
+        HostError: when the record is not as this module writes it.
+    """
+    entry = undo.entry(MODULE, UNIT)
+    vfs = (entry.made or {}).get("vfs", []) if entry else []
+    if not isinstance(vfs, list):
+        raise HostError(_STRANGE)
+    if not all(isinstance(vf, str) and PciAddress.looks_like(vf) for vf in vfs):
+        raise HostError(_STRANGE)
+    return frozenset(map(PciAddress.parse, vfs))
+
+
+def with_record(
+    undo: UndoRecord, record: PolicyRecord, vfs: Iterable[PciAddress] = ()
+) -> UndoRecord:
+    """Return the undo record with what is remembered, and some VFs beside those that it has."""
     found = {"line": record.line, "file": record.file}
-    return undo.with_entry(MODULE, UNIT, UndoEntry(found, {"policy": record.made}))
+    ever = sorted({*read_vfs(undo), *vfs})
+    made = {"policy": record.made, "vfs": [str(vf) for vf in ever]}
+    return undo.with_entry(MODULE, UNIT, UndoEntry(found, made))

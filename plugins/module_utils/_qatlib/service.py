@@ -48,7 +48,9 @@ class QatlibService:
         if self.wanted.present:
             environment = state.settings.environment
             record = (known or PolicyRecord()).then(environment, self.wanted.policy)
-            remembered = with_record(state.undo, record).change()
+            # Before their rules go, since vfio_passthrough may have them still.
+            vfs = {*state.former, *state.own_vfs}
+            remembered = with_record(state.undo, record, vfs).change()
             return Plan((*remembered, *changes), warnings=tuple(_warnings(state)))
         unknown = f"{UNDO_PATH}: no record of {MODULE}; its own files go, nothing else changes"
         return Plan(
@@ -110,10 +112,9 @@ class QatlibService:
                 for pf in sorted((*after.pfs, *after.skipped), key=lambda pf: pf.address)
             ],
             "vfs": [str(vf) for vf in sorted(own)],
-            "given_back": [str(vf) for vf in sorted(before.former - own)],
-            "files": sorted(
-                path for path, content in after.settings.own.items() if is_ours(content)
-            ),
+            "given_back": [str(vf) for vf in sorted((before.former | before.earlier) - own)],
+            "standing": bool(_files(before)) or read_record(before.undo) is not None,
+            "files": _files(after),
             "restart_required": self.wanted.present and (stale or bool(self._node_groups(before))),
         }
 
@@ -196,6 +197,10 @@ def _changes(state: State, after: Settings, groups: dict[PciAddress, int]) -> It
 def _effect(node: Node, *, to_us: bool) -> Effect:
     names = ("root", GROUP) if to_us else (GROUP, "root")
     return Effect(node.path, *(f"group: {name}\n" for name in names))
+
+
+def _files(state: State) -> list[str]:
+    return sorted(path for path, content in state.settings.own.items() if is_ours(content))
 
 
 def _is_ready(state: State, vf: PciAddress) -> bool:

@@ -16,7 +16,9 @@ from .._qat.selectors import select_pfs
 from .._systemd import Service, ServiceStart, read_service, read_start
 from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver, read_holders
+from .._vfio.record import is_bound_by_us
 from .environment import Environment, read_environment
+from .record import read_vfs
 from .rules import MASK, RULES, read_own_vfs
 from .unit import DROP_IN, GROUP, UNIT
 
@@ -109,6 +111,8 @@ class State:
         pfs: the chosen PFs that the host itself drives.
         skipped: those that stand on a VFIO driver, which are a guest's.
         former: the VFs that were meant for programs of the host before.
+        earlier: those that earlier runs had meant for them, that we have bound to VFIO and that
+            no guest has by now; none where VFs are chosen.
         nodes: by VF, the nodes of all VFs that qatlib could use.
         near: by chosen VF, another VF of its IOMMU group that is not chosen.
         holders: domains by the VFs that they have.
@@ -121,6 +125,7 @@ class State:
     pfs: tuple[OwnPf, ...]
     skipped: tuple[OwnPf, ...]
     former: frozenset[PciAddress]
+    earlier: frozenset[PciAddress]
     nodes: Mapping[PciAddress, Node]
     near: Mapping[PciAddress, PciAddress]
     holders: Mapping[PciAddress, Holder]
@@ -147,18 +152,20 @@ def observe(host: Host, wanted: Wanted) -> State:
         own={path: host.read_bytes(path) for path in _OWN_FILES},
         environment=read_environment(host),
     )
+    # Who has a node open is not asked: a program of the host may well.
+    holders, undo = read_holders(host, ()).domains, UndoRecord.read(host)
     times = [host.modified(path) for path in settings.paths_read_at_start]
     return State(
         settings=settings,
         pfs=pfs,
         skipped=skipped,
         former=read_own_vfs(host),
+        earlier=frozenset() if wanted.present else _earlier(undo, functions, holders),
         nodes=_nodes(host, functions),
         near=_near(_vfs_of(pfs), functions),
-        # Who has a node open is not asked: a program of the host may well.
-        holders=read_holders(host, ()).domains,
+        holders=holders,
         gid=_gid(host),
-        undo=UndoRecord.read(host),
+        undo=undo,
         service=read_service(host, [UNIT]),
         start=read_start(host, UNIT),
         modified=max((time for time in times if time is not None), default=None),
@@ -219,6 +226,18 @@ def _vfs(host: Host, wanted: Wanted, pf: PciFunction) -> tuple[PciAddress, ...] 
 
 def _vfs_of(pfs: tuple[OwnPf, ...]) -> tuple[PciAddress, ...]:
     return tuple(sorted(vf for pf in pfs for vf in pf.vfs or ()))
+
+
+def _earlier(
+    undo: UndoRecord,
+    functions: Mapping[PciAddress, PciFunction],
+    guests: Mapping[PciAddress, Holder],
+) -> frozenset[PciAddress]:
+    """Return the VFs once meant for programs of the host that are still as we have bound them."""
+    # Another card may have come to such a place since.
+    others = {at for at, function in functions.items() if vf_family(function) is None}
+    once = read_vfs(undo) - guests.keys() - others
+    return frozenset(vf for vf in once if is_bound_by_us(undo, str(vf)))
 
 
 def _near(

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import FAMILIES
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import PF, RunningHost
 from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     DROP_IN,
     ENVIRONMENT,
@@ -382,6 +382,51 @@ def test_without_a_record(tasks: QatlibTasks) -> None:
     assert (result["changed"], result["warnings"]) == (False, [])
 
 
+def bind_with_record(tasks: QatlibTasks, *vfs: str) -> None:
+    """Have VFs on VFIO as a task of vfio_passthrough has them."""
+    tasks.machine.add_vfio()
+    told = {"devices": list(vfs), "persistent": False}
+    tasks.run_module("vfio_passthrough", told, running=RunningHost(tasks.machine))
+
+
+def test_vfs_of_all_runs_before_are_given_back(tasks: QatlibTasks) -> None:
+    vfs = add_pf(tasks.machine)
+    tasks(devices=["all"], vfs="4")
+    bind_with_record(tasks, *vfs[:3])
+    assert tasks(devices=["all"], vfs="1")["given_back"] == vfs[1:4]
+    # Only what the last run had chosen: what went before stays where it is.
+    assert tasks()["given_back"] == vfs[:1]
+    tasks.machine.add_domain("one", vfs[1])
+    # The fourth is on no VFIO driver, and the second is a guest's by now.
+    assert tasks(state="absent")["given_back"] == [vfs[0], vfs[2]]
+    assert tasks(state="absent")["given_back"] == []
+
+
+def test_another_card_where_a_vf_was_is_not_given_back(tasks: QatlibTasks) -> None:
+    vfs = add_pf(tasks.machine)
+    tasks(devices=["all"], vfs="2")
+    bind_with_record(tasks, *vfs[:2])
+    tasks()
+    tasks.machine.write(f"{tasks.machine.device(vfs[0])}/device", "0x1521\n")
+    assert tasks(state="absent")["given_back"] == vfs[1:2]
+
+
+def test_whether_something_stands(tasks: QatlibTasks) -> None:
+    add_pf(tasks.machine)
+    assert tasks(state="absent")["standing"] is False
+    assert tasks(devices=["all"])["standing"] is False
+    assert tasks(devices=["all"])["standing"] is True
+    assert tasks.run(state="absent", check=True)["standing"] is True
+    tasks.machine.at(UNDO).unlink()
+    assert tasks(state="absent")["standing"] is True
+    # A task that was cut off before its files leaves a record alone.
+    tasks(devices=["all"])
+    for path in (LIMITS, DROP_IN, RULES, MASK):
+        tasks.machine.at(path).unlink()
+    assert tasks(state="absent")["standing"] is True
+    assert tasks(state="absent")["standing"] is False
+
+
 def test_a_card_that_is_gone_can_be_taken_back(tasks: QatlibTasks) -> None:
     add_pf(tasks.machine)
     before = tasks.machine.files()
@@ -396,6 +441,7 @@ def test_a_card_that_is_gone_can_be_taken_back(tasks: QatlibTasks) -> None:
         {"found": {"policy": None}, "set": {"policy": None}},
         {"found": {"line": 1, "file": True}, "set": {"policy": None}},
         {"found": {"line": None, "file": True}, "set": {"policy": 2}},
+        {"found": {"line": None, "file": True}, "set": {"policy": None, "vfs": "all"}},
     ],
 )
 @pytest.mark.parametrize("state", ["present", "absent"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What qatlib's policy was before us."""
+"""What qatlib's policy was before us, and the VFs that were ever chosen."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import typing as t
 
 import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.environment import Environment
 from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.record import (
     MODULE,
     PolicyRecord,
     read_record,
+    read_vfs,
     with_record,
 )
 from ansible_collections.hwaccel.virt.plugins.module_utils._qatlib.unit import UNIT
@@ -26,6 +28,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
 NOTHING = PolicyRecord()
+VFS = [PciAddress.parse(f"0000:01:01.{number}") for number in range(3)]
 CONTENTS = st.one_of(
     st.none(),
     st.lists(
@@ -53,6 +56,28 @@ def test_written_and_read(machine: Machine, record: PolicyRecord) -> None:
 
 def test_nothing_is_remembered(machine: Machine) -> None:
     assert read_record(UndoRecord.read(machine.host)) is None
+    assert read_vfs(UndoRecord.read(machine.host)) == frozenset()
+
+
+def test_vfs_are_remembered_beside_those_before(machine: Machine) -> None:
+    undo = UndoRecord.read(machine.host)
+    for vfs in (VFS[1:], VFS[:2], []):
+        undo = with_record(undo, NOTHING, vfs)
+    for change in undo.change():
+        change.apply(machine.host)
+    assert read_vfs(UndoRecord.read(machine.host)) == frozenset(VFS)
+
+
+def test_a_record_without_vfs() -> None:
+    entry = UndoEntry({"line": None, "file": True}, {"policy": None})
+    assert read_vfs(UndoRecord(None, {MODULE: {UNIT: entry}})) == frozenset()
+
+
+@pytest.mark.parametrize("vfs", ["0000:01:01.0", [1], ["0000:01:01.0", "first"], [None], {}])
+def test_vfs_that_others_wrote(vfs: object) -> None:
+    entry = UndoEntry({"line": None, "file": True}, {"policy": None, "vfs": vfs})
+    with pytest.raises(HostError, match=r"qat\.service: not as this release writes it"):
+        read_vfs(UndoRecord(None, {MODULE: {UNIT: entry}}))
 
 
 @pytest.mark.parametrize(
