@@ -47,7 +47,8 @@ options:
       - How many VFs of each of these PFs, from the first on, or V(all). More than a PF can have are
         refused.
       - A VF of a libvirt guest is refused, running or not, and so is one whose IOMMU group has
-        another VF that is not chosen.
+        another VF that is not chosen. The groups of VFs are known once these are made. Where that
+        is later, run the task again, in check mode or not, before they are bound to VFIO.
     type: str
     default: all
   policy:

@@ -24,7 +24,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.qatlib_runs import (
     add_qatlib,
 )
 from ansible_collections.hwaccel.virt.tests.unit.plugins.runner import ModuleRunner
-from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import VFIO
+from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import VFIO, move_to_group
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,6 +189,53 @@ def test_there_and_back(machine: Machine, role: Role) -> None:
     assert role("absent") is None
     assert role.names == ["qatlib_service", "qat_sriov"]
     assert not [name for name, _options in role.told if name.startswith(OTHERS)]
+
+
+def share_one_group(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all VFs that are made from now on in one IOMMU group, as without ACS."""
+    make = machine.make_vfs
+
+    def made(pf: str, number: int, **options: t.Any) -> list[str]:
+        first, *others = make(pf, number, **options)
+        for vf in others:
+            move_to_group(machine, vf, machine.group(first))
+        return [first, *others]
+
+    monkeypatch.setattr(machine, "make_vfs", made)
+
+
+def test_vfs_that_share_a_group_are_refused_by_the_run_that_makes_them(
+    machine: Machine, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share_one_group(machine, monkeypatch)
+    wanted: Variables = {"qat_host_qatlib_devices": ["gen4"], "qat_host_qatlib_vfs": "2"}
+    # Before they are made nobody can tell.
+    assert role("present", check=True, **wanted) is None
+    told = role("present", **wanted) or ""
+    assert "is in its IOMMU group and is not chosen" in told
+    assert role.names[-2:] == ["qat_sriov", "qatlib_service"]
+    assert {machine.driver(vf) for vf in machine.vfs()} == {None}
+    assert role("present", check=True, **wanted) == told
+    assert role("present", **wanted) == told
+    # Programs of the host may have all of them, or none.
+    assert role("present", qat_host_qatlib_devices=["gen4"]) is None
+    assert {machine.driver(vf) for vf in machine.vfs()} == {VFIO}
+
+
+def test_groups_are_looked_at_again_where_vfs_were_made(machine: Machine, role: Role) -> None:
+    before = machine.files()
+    wanted: Variables = {"qat_host_qatlib_devices": ["gen4"], "qat_host_qatlib_vfs": "2"}
+    known, checked = ["qat_software_info", "qatlib_service", "qat_sriov"], ["qatlib_service"]
+    assert role("present", check=True, **wanted) is None
+    assert (role.names, machine.files()) == (known, before)
+    assert role("present", **wanted) is None
+    assert role.names == [*known, *checked, "vfio_passthrough"]
+    assert role("present", **wanted) is None
+    assert role.names == [*known, "vfio_passthrough"]
+    # Without VFs for programs of the host there is nothing to look at.
+    machine.remove_vfs(PF)
+    assert role("present") is None
+    assert role.names == known
 
 
 def test_a_way_back_that_was_refused_is_finished_by_the_next(machine: Machine, role: Role) -> None:
