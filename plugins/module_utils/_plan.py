@@ -369,6 +369,21 @@ class Foretold:
             _put(host, self.path, self.before, 0o644)
 
 
+@dataclass(frozen=True)
+class Check:
+    """A look at the machine half way, before what cannot be undone: no change, and shown nowhere.
+
+    Args:
+        look: raises an error where the plan is not to go on.
+    """
+
+    look: t.Callable[[Host], None]
+
+    def apply(self, host: Host) -> None:
+        """Look."""
+        self.look(host)
+
+
 Change = t.Union[
     FileChange,
     PermissionsChange,
@@ -379,6 +394,7 @@ Change = t.Union[
     Effect,
     Marker,
     Foretold,
+    Check,
 ]
 _Revertible = t.Union[FileChange, PermissionsChange, LinkChange, Marker, Foretold]
 # What is written to devices: told when a plan fails, and never undone.
@@ -570,8 +586,8 @@ def _undo(host: Host, changes: Sequence[_Revertible]) -> list[HwaccelError]:
 def _counts(change: Change) -> bool:
     if isinstance(change, FileChange):
         return change.shown
-    shown = isinstance(change, (Effect, Foretold))
-    return not (shown or (isinstance(change, Command) and change.known))
+    no_change = isinstance(change, (Effect, Foretold, Check))
+    return not (no_change or (isinstance(change, Command) and change.known))
 
 
 def _put(host: Host, path: str, content: bytes | None, mode: int) -> None:

@@ -110,7 +110,7 @@ options:
 notes:
   - Run it as root, in check mode too.
   - A guest that has a VF of a driver that would be exchanged is in the way. The task refuses, and
-    changes nothing.
+    changes nothing. It looks again after the build, before anything is unloaded or installed.
   - Modules belong to one kernel. After a kernel update and a boot, run the task again. It sees the
     other kernel, and builds. RV(newer_kernel) and a warning tell before the boot.
   - An older installation is uninstalled before the new one is installed, where its sources are

@@ -134,7 +134,7 @@ def observe(host: Host, wanted: Wanted) -> State:
         processors=_processors(host),
         signing=Signing(program, tuple(path for path in needed if path and not host.exists(path))),
         loaded=read_loaded(host, release),
-        held=tuple(_read_held(host)),
+        held=tuple(read_held(host)),
         modules=modules,
         unsigned=tuple(path for path in modules if is_signed(host, path) is False),
         newer_kernel=_newer_without(host, newest, release),
@@ -167,7 +167,7 @@ def _newer_without(host: Host, newest: str | None, release: str) -> str | None:
     return newest
 
 
-def _read_held(host: Host) -> list[str]:
+def read_held(host: Host) -> list[str]:
     """Return the VFs of this host's QAT drivers that a guest or a process has open."""
     functions = read_functions(host)
     at_stake = []

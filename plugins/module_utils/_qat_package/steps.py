@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from .._errors import InputError, RefusedError
 from .._pci.lockdown import UNLOCK
-from .._plan import Command, Effect, FileChange, Plan
+from .._plan import Check, Command, Effect, FileChange, Plan
 from .kernel_modules import (
     BLACKLIST_PATH,
     find_built,
@@ -33,10 +33,10 @@ from .record import (
     Entry,
     render_entry,
 )
-from .state import LOG_PATH
+from .state import LOG_PATH, read_held
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .._host import Host
     from .._plan import Change
@@ -167,6 +167,7 @@ def plan_present(wanted: Wanted, state: State) -> Plan:
     return Plan(
         (
             *_build(wanted, state, source),
+            Check(_check_held_meanwhile),
             *state.record.change(replace(done, state=UNFINISHED)),
             *_blacklist(state),
             *_unload(state),
@@ -296,10 +297,24 @@ def _check_built_in(state: State) -> None:
 
 def _check_held(state: State) -> None:
     if state.held:
+        raise RefusedError(f"{_in_use(state.held)}. Nothing was changed")
+
+
+def _check_held_meanwhile(host: Host) -> None:
+    """Look again after a build, which takes long enough for guests to start."""
+    held = read_held(host)
+    if held:
         raise RefusedError(
-            "VFs of the driver that would be exchanged are in use: "
-            f"{'; '.join(state.held)}. Stop those guests first, and run again. Nothing was changed"
+            f"{_in_use(held)}. It is built, but nothing was installed or unloaded; the next run "
+            "builds it again"
         )
+
+
+def _in_use(held: Sequence[str]) -> str:
+    return (
+        "VFs of the driver that would be exchanged are in use: "
+        f"{'; '.join(held)}. Stop those guests first, and run again"
+    )
 
 
 # -- steps -----------------------------------------------------------------------------------

@@ -13,11 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.hwaccel.virt.plugins.module_utils._errors import BlockedError, HostError
+from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
+    BlockedError,
+    HostError,
+    RefusedError,
+)
 from ansible_collections.hwaccel.virt.plugins.module_utils._host import Host, Permissions
 from ansible_collections.hwaccel.virt.plugins.module_utils._plan import (
     AttributeWrite,
     Change,
+    Check,
     Command,
     ConfigWrite,
     FileChange,
@@ -293,6 +298,27 @@ def test_a_record_stays_once_a_command_that_lasts_was_run(tmp_path: Path, *, las
     plan = Plan((RECORD, Command(("first",), lasting=lasting), Command(("second",))))
     failing(tmp_path, plan, second=errno.EIO)
     assert (tmp_path / "var/record").exists() is lasting
+
+
+def refuse(host: Host) -> None:
+    """Find that a plan is not to go on."""
+    message = f"not on, live: {host.live}"
+    raise RefusedError(message)
+
+
+def test_a_look_half_way_is_no_change_and_not_shown(tmp_path: Path) -> None:
+    plan = Plan((Check(refuse),))
+    assert not plan
+    assert (plan.diff(), plan.pending_writes(), plan.pending_commands()) == ([], [], [])
+    # Below another root nothing is done that could not be undone.
+    plan.apply(Host(tmp_path))
+
+
+def test_a_look_half_way_stops_what_comes_after_it(tmp_path: Path) -> None:
+    host = Recorder(tmp_path)
+    with pytest.raises(RefusedError, match=r"^not on, live: True$"):
+        Plan((RULE, Check(refuse), Command(("b",)))).apply(host)
+    assert host.done == ["write /etc/rule", "remove /etc/rule"]
 
 
 def test_a_command_that_was_told_of_is_no_change() -> None:

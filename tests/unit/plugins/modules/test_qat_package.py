@@ -10,6 +10,7 @@ The builds are real ones, of the archive that stands in for the vendor's, below 
 from __future__ import annotations
 
 import json
+import shutil
 import typing as t
 
 import pytest
@@ -464,6 +465,34 @@ def test_vfs_of_guests_are_in_the_way(package: PackageTasks) -> None:
     assert f"{vf} by process qemu-system-x86 (pid 4242)" in message
     assert package.host.long == []
     assert package.read(BLACKLIST) == ""
+
+
+def test_a_guest_that_starts_during_the_build_is_in_the_way(package: PackageTasks) -> None:
+    package.unpack()
+    package.load("qat_c62x")
+    machine = package.machine
+    machine.add_pf(vfs=2)
+    vf = machine.vfs(PF)[1]
+    run = package.host.run_logged
+
+    def start_meanwhile(command: t.Sequence[str], log: str, **bounds: t.Any) -> None:
+        run(command, log, **bounds)
+        if tuple(command) == MAKE:
+            machine.hold(vf)
+
+    package.host.run_logged = start_meanwhile  # type: ignore[method-assign]
+    message = package.failure()
+    assert f"{vf} by process qemu-system-x86 (pid 4242). Stop those guests first" in message
+    assert message.endswith("nothing was installed or unloaded; the next run builds it again")
+    assert package.host.long == [CONFIGURE, MAKE]
+    assert package.host.commands == []
+    assert (package.read(BLACKLIST), package.read(RECORD)) == ("", "")
+    # The next one looks before it builds.
+    assert package.failure().endswith("Nothing was changed")
+    assert package.host.long == []
+    shutil.rmtree(machine.at("proc/4242"))
+    package.host.run_logged = run  # type: ignore[method-assign]
+    assert package()["installed"]
 
 
 def test_whole_cards_of_guests_are_not_in_the_way(package: PackageTasks) -> None:
