@@ -67,6 +67,8 @@ options:
     description:
       - Further options of C(configure), such as V(--enable-qat-lkcf), and variables, such as
         V(CFLAGS=-O2).
+      - Line breaks, control characters and any of C(` $ ; & | < >) are refused. They could make
+        lines and commands of their own in the scripts and makefiles that C(configure) writes.
     type: list
     elements: str
     default: []

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from .._errors import InputError
 
 _CHECKSUM = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})", re.ASCII)
-# An option of configure, or a variable such as CFLAGS. Neither has a line break in it.
-_OPTION = re.compile(
-    r"--[a-z][a-z0-9-]*(?:=[^\x00-\x1f\x7f]*)?|[A-Z_]+=[^\x00-\x1f\x7f]*", re.ASCII
-)
+# What makes commands of its own in the scripts and makefiles that configure writes.
+_APART = "`$;&|<>"
+# What ends a line for one reader or another, and other control characters.
+_VALUE = rf"[^\x00-\x1f\x7f\x85\u2028\u2029{_APART}]*"
+# An option of configure, or a variable such as CFLAGS.
+_OPTION = re.compile(rf"--[a-z][a-z0-9-]*(?:={_VALUE})?|[A-Z_]+={_VALUE}", re.ASCII)
 _SRIOV_OPTION = re.compile(r"--(?:enable|disable)-icp-sriov(?:=.*)?")
 _MOST_JOBS = 1024
 INSTALLER_LOG: t.Final = "InstallerLog.txt"
@@ -120,6 +122,9 @@ def _configure_option(value: str) -> str:
     if _SRIOV_OPTION.fullmatch(value):
         raise InputError("configure_options", value, "option sriov for this")
     if not _OPTION.fullmatch(value):
-        accepted = "options such as --enable-qat-lkcf, and variables such as CFLAGS=-O2"
+        accepted = (
+            "options such as --enable-qat-lkcf, and variables such as CFLAGS=-O2, without line "
+            f"breaks, control characters and any of {' '.join(_APART)}"
+        )
         raise InputError("configure_options", value, accepted)
     return value

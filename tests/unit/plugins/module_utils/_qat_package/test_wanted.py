@@ -49,10 +49,30 @@ def test_checksums(prefix: str) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["--enable-qat-lkcf", "--disable-param-check", "--prefix=/opt/q a t", "CFLAGS=-O2 -g", "CC="],
+    [
+        "--enable-qat-lkcf",
+        "--disable-param-check",
+        "--enable-icp-log-syslog=yes",
+        "--prefix=/opt/q a t",
+        '--with-x="a b"',
+        "CFLAGS=-O2 -g",
+        "CFLAGS=-DA='b' -I/opt/a,b:c@d%e+f~g(h)[i]{j}#k*l?m!n\\é",
+        "CC=",
+    ],
 )
 def test_options_of_configure(option: str) -> None:
     assert parse(sriov="none", configure_options=[option]).configure_arguments == (option,)
+
+
+@pytest.mark.parametrize("start", ["CFLAGS=-O2 ", "--with-x="])
+@pytest.mark.parametrize("character", [*"`$;&|<>", *"\0\t\n\r\x7f\x85\u2028\u2029"])
+def test_what_stands_apart_in_scripts_is_no_option(start: str, character: str) -> None:
+    for value in (f"{start}a{character}b", f"{start}a{character}", f"{start}{character}b"):
+        with pytest.raises(InputError) as caught:
+            parse(configure_options=["--enable-qat-lkcf", value])
+        message = str(caught.value)
+        assert message.startswith(f"option configure_options: {value!r} is not accepted, use opt")
+        assert message.endswith("without line breaks, control characters and any of ` $ ; & | < >")
 
 
 @pytest.mark.parametrize(
