@@ -42,6 +42,9 @@ options:
       - V(absent) brings VFs, autoprobe, services, automatic reset and rule back to what they were
         before this module; services and automatic reset only where a task set them. Without
         a record of that it removes the VFs and the rule, and warns.
+      - V(absent) removes rule and record of a PF that was moved or pulled as well, by its former
+        address or by what it was, and returns it as RV(gone). While one of them is there, a former
+        address means no other device that has it now.
     type: str
     choices: [present, absent]
     default: present
@@ -101,7 +104,8 @@ options:
     type: bool
     default: false
   missing_ok:
-    description: Accept entries of O(devices) that match nothing.
+    description: Accept entries of O(devices) that match nothing; with O(state=absent) also
+      addresses that another device has now, which is left alone.
     type: bool
     default: false
 notes:
@@ -201,6 +205,12 @@ devices:
         C(holder) where that driver would be it.
       type: list
       elements: dict
+gone:
+  description: >-
+    Former addresses of PFs that are not there any more, whose rule and record this run takes back.
+  returned: success
+  type: list
+  elements: str
 problems:
   description: What keeps these PFs from use, each with C(check), C(what), C(why)
     and C(remedy).

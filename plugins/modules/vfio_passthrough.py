@@ -45,6 +45,9 @@ options:
       - V(absent) gives them back to the driver that they had before this module, or else to the
         one that the kernel chooses. A VF that was made with autoprobe off ends without a driver.
         Without a record of what was found it removes override and rule, and warns.
+      - V(absent) removes rule and record of a function that was moved or pulled as well, and
+        returns it as RV(gone). While one of them is there, a former address means no other function
+        that has it now.
     type: str
     choices: [present, absent]
     default: present
@@ -94,7 +97,8 @@ options:
     type: bool
     default: false
   missing_ok:
-    description: Accept entries of O(devices) that match nothing.
+    description: Accept entries of O(devices) that match nothing; with O(state=absent) also
+      addresses that a bridge or another device than the named has now, which is left alone.
     type: bool
     default: false
 notes:
@@ -181,6 +185,13 @@ devices:
     skipped:
       description: Whether it was left alone, as a VF that the host keeps.
       type: bool
+gone:
+  description: >-
+    Former addresses of functions that are not there any more, whose rule and record this run takes
+    back.
+  returned: success, and after a failure half way
+  type: list
+  elements: str
 reboot_required:
   description: Whether vfio-pci has to be loaded without its denylist first, which takes a boot.
   returned: success, and after a failure half way

@@ -110,8 +110,8 @@ def _elsewhere(rule: SriovRule, there: PciFunction | None) -> Problem:
         "configured",
         f"{rule.address}: configured for {rule.id}, found {found}",
         f"{rule.path} names a device that is not at this address",
-        "addresses move when cards are added: run qat_sriov with state: present for the PFs that "
-        "are there, and remove this file",
+        "addresses move when cards are added: run qat_sriov with state: absent for this address, "
+        "then with state: present for the PFs that are there",
     )
 
 

@@ -10,11 +10,15 @@ import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
 from .._errors import HostError
+from .._pci.gone import recorded_places
 from .._undo import UNDO_PATH, UndoEntry
 from .._vfio.binding import Binding
 from .rules import SriovRule
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._pci.address import PciAddress, PciId
     from .._undo import UndoRecord
     from .observe import Pf, Vf
     from .target import Target
@@ -185,6 +189,29 @@ def reverted(undo: UndoRecord, pf: Pf) -> UndoRecord:
     if entry is None or entry.found.only_what(default).without_vfs() == default:
         return undo.without_entry(_MODULE, str(pf.address))
     return _with(undo, pf, entry.found, None)
+
+
+def remembered_places(undo: UndoRecord) -> Iterator[tuple[PciAddress, PciId]]:
+    """Yield where something is remembered, and of which PF."""
+    return recorded_places(undo, _MODULE)
+
+
+def former_rule(undo: UndoRecord, address: PciAddress, rule: bytes | None) -> bytes | None:
+    """Return the rules that a PF is to have which is gone: those from before us, of any content.
+
+    Args:
+        rule: those that stand now, which are an operator's where they are not ours.
+    """
+    entry = undo.entry(_MODULE, str(address))
+    if entry is None or entry.made is None:
+        return None if SriovRule.parse(rule or b"") else rule
+    former = entry.found.get("rule")
+    return former.encode("utf-8", "surrogateescape") if isinstance(former, str) else None
+
+
+def forget_place(undo: UndoRecord, address: PciAddress) -> UndoRecord:
+    """Return the undo record without what is remembered of an address."""
+    return undo.without_entry(_MODULE, str(address))
 
 
 def _with(

@@ -77,10 +77,15 @@ class Selector:
 
 @dataclass(frozen=True)
 class Selection:
-    """The PFs that selectors mean; those in C(by_name) were named by address or id."""
+    """The PFs that selectors mean; those in C(by_name) were named by address or id.
+
+    Args:
+        gone: those that are meant and not there any more.
+    """
 
     pfs: tuple[PciFunction, ...]
     by_name: frozenset[PciAddress]
+    gone: tuple[PciFunction, ...] = ()
 
 
 def parse_selectors(entries: t.Sequence[object]) -> tuple[Selector, ...]:
@@ -95,8 +100,15 @@ def select_pfs(
     functions: t.Mapping[PciAddress, PciFunction],
     *,
     missing_ok: bool,
+    gone: t.Sequence[PciFunction] = (),
+    elsewhere_ok: bool = False,
 ) -> Selection:
     """Return the QAT PFs that the selectors mean, sorted by address.
+
+    Args:
+        gone: PFs that are not there any more; what means one of them is no mistake, and an address
+            that does means no other device.
+        elsewhere_ok: whether an address may have another device by now, which is not meant then.
 
     Raises:
         RefusedError: when an entry matches nothing, no QAT PF or another device.
@@ -108,15 +120,39 @@ def select_pfs(
     }
     chosen: set[PciAddress] = set()
     by_name: set[PciAddress] = set()
+    lost: set[PciFunction] = set()
     for selector in selectors:
+        meant = [each for each in gone if _means_gone(selector, each)]
+        lost.update(meant)
+        if meant and selector.address:
+            continue
         found = {at for at, family in pfs.items() if selector.matches(functions[at], family)}
-        if not found:
+        if elsewhere_ok and selector.address:
+            found = {at for at in found if selector.id in (None, functions[at].id)}
+        elif not (found or meant):
             _check_absent(selector, functions, missing_ok=missing_ok)
         for address in found if selector.id else ():
             check_id(selector, functions[address])
         chosen |= found
         by_name |= set() if selector.word else found
-    return Selection(tuple(functions[address] for address in sorted(chosen)), frozenset(by_name))
+    return Selection(
+        pfs=tuple(functions[address] for address in sorted(chosen)),
+        by_name=frozenset(by_name),
+        gone=tuple(each for each in gone if each in lost),
+    )
+
+
+def means_place(selector: Selector, gone: PciFunction) -> bool:
+    """Tell whether an address means a function that is gone; an id beside it has to be its own."""
+    return selector.address == gone.address and selector.id in (None, gone.id)
+
+
+def _means_gone(selector: Selector, gone: PciFunction) -> bool:
+    """Tell whether a PF that is gone is meant."""
+    if selector.address is not None:
+        return means_place(selector, gone)
+    family = pf_family(gone)
+    return family is not None and selector.matches(gone, family)
 
 
 def _check_absent(

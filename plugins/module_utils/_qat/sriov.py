@@ -19,6 +19,7 @@ from .._undo import UndoRecord
 from .._vfio.holders import is_vfio_driver
 from .guard import check
 from .observe import Pf, read_pfs
+from .orphans import find_gone, read_orphans, without
 from .outcome import PfState, predicted, unmet
 from .problems import missing_module_available, pf_problems
 from .record import entry_of, remembered, reverted
@@ -32,6 +33,8 @@ if t.TYPE_CHECKING:
     from .._errors import Problem
     from .._host import Host
     from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
+    from .orphans import Orphan
     from .target import Target
 
 
@@ -41,12 +44,14 @@ class State:
 
     Args:
         problems: those of the host, whatever becomes of its PFs.
+        orphans: what is left of PFs that are not there any more.
     """
 
     pfs: tuple[PfState, ...]
     skipped: tuple[Pf, ...]
     undo: UndoRecord
     problems: tuple[Problem, ...]
+    orphans: tuple[Orphan, ...] = ()
 
 
 class QatSriov:
@@ -54,14 +59,20 @@ class QatSriov:
 
     def __init__(self, options: dict[str, t.Any]) -> None:
         self.wanted = Wanted.parse(options)
+        self._gone: tuple[PciFunction, ...] = ()
 
     def observe(self, host: Host) -> State:
         """Read the selected PFs, their VFs and who holds them."""
-        functions = read_functions(host)
+        functions, undo = read_functions(host), UndoRecord.read(host)
+        if not self.wanted.present:
+            # Looking again, what the task has taken away itself is still no mistake to name.
+            self._gone = self._gone or find_gone(host, functions, undo)
         selection = select_pfs(
             self.wanted.selectors,
             functions,
             missing_ok=self.wanted.missing_ok,
+            gone=self._gone,
+            elsewhere_ok=self.wanted.missing_ok and not self.wanted.present,
         )
         pfs = read_pfs(host, selection.pfs, functions)
         skipped = tuple(
@@ -74,8 +85,9 @@ class QatSriov:
         return State(
             pfs=tuple(self._observe_pf(host, release, pf) for pf in chosen),
             skipped=skipped,
-            undo=UndoRecord.read(host),
+            undo=undo,
             problems=tuple(_host_problems(host, chosen)),
+            orphans=read_orphans(host, selection.gone, {pf.address for pf in chosen}),
         )
 
     def _observe_pf(self, host: Host, release: str, pf: Pf) -> PfState:
@@ -107,11 +119,16 @@ class QatSriov:
             else:
                 # Even where nothing is to do: what was there before us stays when we go.
                 undo = remembered(undo, found.pf, found.rule, target)
-        devices, record = Plan(tuple(changes)), undo.change()
+        devices = Plan(tuple(changes))
         if self.wanted.present:
             # What was found is on disk before the first device changes.
-            return Plan(record).and_then(devices)
-        return replace(devices, warnings=_absent_warnings(state, devices), closing=record)
+            return Plan(undo.change()).and_then(devices)
+        files = Plan(tuple(step for each in state.orphans for step in each.steps(state.undo)))
+        return replace(
+            devices.and_then(files),
+            warnings=_absent_warnings(state, devices),
+            closing=without(undo, state.orphans).change(),
+        )
 
     def predict(self, state: State) -> State:
         """Return the state that the plan leads to."""
@@ -141,6 +158,7 @@ class QatSriov:
                 _device(pf, targets.get(pf.address))
                 for pf in sorted(found, key=lambda pf: pf.address)
             ],
+            "gone": [str(orphan.address) for orphan in before.orphans],
             "problems": [problem.as_result() for problem in _problems(after)],
         }
 

@@ -8,29 +8,16 @@ from __future__ import annotations
 
 import typing as t
 
-from .._pci.function import PciFunction
-from .record import is_bound_by_us, recall, remembered_places
+from .record import is_bound_by_us, recall
 from .state import blocks_group, by_group
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .._pci.address import PciAddress
+    from .._pci.function import PciFunction
     from .._undo import UndoRecord
-    from .boot_rules import Rule
     from .wanted import Wanted
-
-
-def gone_functions(
-    functions: Mapping[PciAddress, PciFunction], rules: Iterable[Rule], undo: UndoRecord
-) -> Iterator[PciFunction]:
-    """Yield functions that something of ours is about, and that are not there any more."""
-    places = dict(remembered_places(undo))
-    places.update((rule.address, rule.id) for rule in rules)
-    for address, pci_id in places.items():
-        there = functions.get(address)
-        if there is None or there.id != pci_id:
-            yield PciFunction(address, pci_id, class_code=0)
 
 
 def companions(

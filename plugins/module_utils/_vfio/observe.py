@@ -23,23 +23,24 @@ from .._pci.drivers import (
     read_modalias,
 )
 from .._pci.function import AUTOPROBE, OVERRIDE, PciFunction, read_functions
+from .._pci.gone import gone_functions
 from .._qat.devices import native_name
 from .._undo import UndoRecord
 from .binding import Binding, parse_override
 from .boot_rules import WANTS, read_files, read_rules, render_files
-from .companions import companions, gone_functions
+from .companions import companions
 from .denylist import read_vfio_pci
 from .driverctl import read_overrides
 from .holders import is_vfio_driver, read_holders
 from .initramfs import DUE_PATH, find_initramfs
-from .record import recall
+from .record import recall, remembered_places
 from .selection import choose, matches
 from .state import Device, State, Surroundings
 from .uses import HostUses
 from .variants import Variants, module_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from .._errors import Problem
     from .._host import Host
@@ -49,13 +50,24 @@ _GROUPS = "/sys/kernel/iommu_groups"
 _DISPLAY_CLASS, _DISK_CLASS = 0x03, 0x01
 
 
-def observe(host: Host, wanted: Wanted) -> State:
-    """Read everything once, for all functions together."""
+def observe(host: Host, wanted: Wanted, gone_before: Collection[PciFunction] = ()) -> State:
+    """Read everything once, for all functions together.
+
+    Args:
+        gone_before: what was gone before the changes: naming it is no mistake after them either.
+    """
     functions, undo, rules = read_functions(host), UndoRecord.read(host), read_rules(host)
     release = kernel_release(host)
     variants = Variants(host, release, functions)
-    gone = [] if wanted.present else [*gone_functions(functions, rules, undo)]
-    chosen = choose(wanted.selectors, functions, missing_ok=wanted.missing_ok, gone=gone)
+    places = [*remembered_places(undo), *((rule.address, rule.id) for rule in rules)]
+    gone = () if wanted.present else gone_before or gone_functions(functions, places)
+    chosen = choose(
+        wanted.selectors,
+        functions,
+        missing_ok=wanted.missing_ok,
+        gone=gone,
+        elsewhere_ok=wanted.missing_ok and not wanted.present,
+    )
     named = {function.address for function in chosen.functions}
     along = dict(companions(wanted, chosen.functions, functions, undo))
     members = [functions[at] for at in sorted({*named, *along})]

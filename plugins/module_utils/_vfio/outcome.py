@@ -115,6 +115,7 @@ def report(wanted: Wanted, before: State, after: State) -> dict[str, t.Any]:
             }
             for device in shown
         ],
+        "gone": [*dict.fromkeys(str(orphan.address) for orphan in before.orphans)],
         "reboot_required": reboot,
         "kernel_arguments": [KERNEL_ARGUMENT] if reboot and vfio_pci and vfio_pci.built_in else [],
     }

@@ -21,6 +21,7 @@ from .wanted import Wanted
 
 if t.TYPE_CHECKING:
     from .._host import Host
+    from .._pci.function import PciFunction
     from .state import State
 
 
@@ -29,10 +30,13 @@ class VfioPassthrough:
 
     def __init__(self, options: dict[str, t.Any]) -> None:
         self.wanted = Wanted.parse(options)
+        self._gone: tuple[PciFunction, ...] = ()
 
     def observe(self, host: Host) -> State:
         """Read the chosen functions, what shares their groups, and who holds them."""
-        return observe(host, self.wanted)
+        state = observe(host, self.wanted, self._gone)
+        self._gone = self._gone or state.orphans
+        return state
 
     def plan(self, state: State) -> Plan:
         """Decide for every function before any is changed."""

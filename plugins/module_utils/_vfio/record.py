@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import HostError
-from .._pci.address import PciAddress, PciId
+from .._pci.gone import recorded_places
 from .._undo import UNDO_PATH, UndoEntry
 from .binding import Binding
 from .holders import is_vfio_driver
@@ -18,6 +18,7 @@ from .holders import is_vfio_driver
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .._pci.address import PciAddress, PciId
     from .._pci.function import PciFunction
     from .._undo import UndoRecord
 
@@ -109,10 +110,7 @@ def is_bound_by_us(undo: UndoRecord, address: str) -> bool:
 
 def remembered_places(undo: UndoRecord) -> Iterator[tuple[PciAddress, PciId]]:
     """Yield where something is remembered, and of which function."""
-    for text, entry in undo.modules.get(_MODULE, {}).items():
-        pci_id = str(entry.found.get("id"))
-        if PciAddress.looks_like(text) and PciId.looks_like(pci_id):
-            yield PciAddress.parse(text), PciId.parse(pci_id)
+    return recorded_places(undo, _MODULE)
 
 
 def _document(binding: Binding) -> dict[str, str | None]:

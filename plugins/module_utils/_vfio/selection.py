@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from .._errors import InputError, RefusedError
 from .._qat.devices import vf_family
-from .._qat.selectors import ACCEPTED, Selector, check_id, parse_selectors
+from .._qat.selectors import ACCEPTED, Selector, check_id, means_place, parse_selectors
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
@@ -48,12 +48,15 @@ def choose(
     functions: Mapping[PciAddress, PciFunction],
     *,
     missing_ok: bool,
-    gone: Iterable[PciFunction] = (),
+    gone: Collection[PciFunction] = (),
+    elsewhere_ok: bool = False,
 ) -> Chosen:
     """Return the functions that are meant, sorted by address.
 
     Args:
-        gone: functions that are not there any more; what means one of them is no mistake.
+        gone: functions that are not there any more; what means one of them is no mistake, and an
+            address that does means no other function.
+        elsewhere_ok: whether an address may have another function by now, which is not meant then.
 
     Raises:
         RefusedError: when an entry matches nothing, a bridge or another device.
@@ -62,6 +65,10 @@ def choose(
     by_address: set[PciAddress] = set()
     for selector in selectors:
         found = _found(selector, functions)
+        if any(means_place(selector, each) for each in gone):
+            found = set()
+        elif elsewhere_ok and selector.address:
+            found = {at for at in found if _can_be_meant(selector, functions[at])}
         known = missing_ok or any(matches(selector, each) for each in gone)
         if not found and not known:
             raise RefusedError(_absence(selector))
@@ -91,6 +98,10 @@ def matches(selector: Selector, function: PciFunction) -> bool:
         return selector.names(function)
     family = vf_family(function)
     return family is not None and selector.covers(family)
+
+
+def _can_be_meant(selector: Selector, there: PciFunction) -> bool:
+    return selector.id in (None, there.id) and not there.is_bridge
 
 
 def _absence(selector: Selector) -> str:

@@ -297,6 +297,8 @@ class Machine:
     def remove(self, address: str) -> None:
         """Take a function away, as when a card is pulled."""
         self.bind(address, None)
+        for member in self.root.glob(f"sys/kernel/iommu_groups/*/devices/{address}"):
+            member.unlink()
         shutil.rmtree(self.at(self.device(address)))
         (self.root / self.device(address)).unlink()
 

@@ -25,6 +25,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.vfio_runs import (
     AUDIO,
     BIND,
     BRIDGE,
+    BRIDGE_ID,
     DISK,
     GPU,
     MODULE,
@@ -579,8 +580,34 @@ def test_absent_with_another_device_at_the_address(machine: Machine, tasks: Task
     machine.play(f"/sys/bus/pci/devices/{NIC}/driver_override", "")
     machine.write(f"{machine.device(NIC)}/device", "0x1533\n")
     machine.bind(NIC, "igb")
-    tasks(NIC, state="absent")
+    assert tasks(NIC, state="absent", missing_ok=True)["gone"] == [NIC]
     assert machine.driver(NIC) == "igb"
+    assert standing(machine) == files
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("with_id", [False, True])
+def test_absent_leaves_what_others_bound_at_the_address(
+    machine: Machine, tasks: Tasks, *, recorded: bool, with_id: bool
+) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    files = standing(machine)
+    tasks(NIC)
+    if not recorded:
+        machine.at(UNDO_PATH).unlink()
+    # Another card in this slot, which an operator gives to a guest.
+    machine.write(f"{machine.device(NIC)}/device", "0x1533\n")
+    bound = bindings(machine)
+    done = len(tasks.running.written)
+    entry = {"address": NIC, "id": str(NIC_ID)} if with_id else NIC
+    check = tasks.run(entry, state="absent", check=True)
+    real = tasks.run(entry, state="absent")
+    for result in (check, real):
+        assert "failed" not in result, result["msg"]
+        assert (result["changed"], result["devices"], result["gone"]) == (True, [], [NIC])
+        assert result["warnings"] == []
+    assert (bindings(machine), len(tasks.running.written)) == (bound, done)
     assert standing(machine) == files
 
 
@@ -590,8 +617,33 @@ def test_absent_when_the_vfs_are_gone(machine: Machine, tasks: Tasks) -> None:
     files = standing(machine)
     tasks("4xxx")
     machine.play(f"/sys/bus/pci/devices/{PF}/sriov_numvfs", "0")
-    tasks(*vfs, state="absent", missing_ok=True)
+    assert tasks(*vfs, state="absent", missing_ok=True)["gone"] == vfs
     assert standing(machine) == files
+
+
+@pytest.mark.parametrize("with_id", [False, True])
+def test_absent_with_a_bridge_at_the_address(
+    machine: Machine, tasks: Tasks, *, with_id: bool
+) -> None:
+    machine.add_vfio()
+    add_nic(machine)
+    files = standing(machine)
+    tasks(NIC)
+    machine.remove(NIC)
+    machine.add_function(NIC, BRIDGE_ID, class_code=0x060400, driver="pcieport")
+    assert "is a PCI bridge" in tasks.refusal(NIC)
+    done = len(tasks.running.written)
+    entry = {"address": NIC, "id": str(NIC_ID)} if with_id else NIC
+    for check in (True, False):
+        result = tasks.run(entry, state="absent", check=check)
+        assert (result["changed"], result["devices"], result["gone"]) == (True, [], [NIC])
+    assert standing(machine) == files
+    # Nothing of ours is about it any more.
+    told = "sits at this address, not" if with_id else "is a PCI bridge"
+    assert told in tasks.refusal(entry, state="absent")
+    assert not tasks(entry, state="absent", missing_ok=True)["changed"]
+    assert machine.driver(NIC) == "pcieport"
+    assert len(tasks.running.written) == done
 
 
 def test_a_native_driver_that_is_not_loaded(machine: Machine, tasks: Tasks) -> None:
