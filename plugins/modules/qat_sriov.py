@@ -62,6 +62,8 @@ options:
         no module or role of this collection gives to a guest.
       - Linux has a native driver for VFs of generation 1 only; without one this is refused.
       - A smaller number takes VFs from that driver, which needs O(force=true).
+      - Refused for VFs that M(hwaccel.virt.vfio_passthrough) binds at every boot, until its
+        O(hwaccel.virt.vfio_passthrough#module:state=absent) has given these back.
     type: int
     default: 0
   services:

@@ -14,16 +14,27 @@ from .observe import blocked_message
 from .services import AUTO_RESET, CFG_SERVICES, check_services
 
 if t.TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .._vfio.boot_rules import Rule
     from .observe import Pf, Vf
     from .target import Target
     from .wanted import Wanted
 
 
-def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> None:
+def check(
+    wanted: Wanted,
+    pf: Pf,
+    target: Target,
+    *,
+    native_driver: bool,
+    guest_rules: Collection[Rule] = (),
+) -> None:
     """Refuse what cannot be or would harm.
 
     Args:
         native_driver: whether this host has the native driver of the VFs.
+        guest_rules: what is bound for guests at every boot.
 
     Raises:
         RefusedError: naming the device, the cause and the remedy.
@@ -43,6 +54,7 @@ def check(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bool) -> Non
         _check_services(wanted, pf)
         _check_number(wanted, pf, target)
         _check_host_vfs(wanted, pf, target, native_driver=native_driver)
+        _check_unclaimed(wanted, pf, target, guest_rules)
     _check_driver(pf, target)
     _check_free(wanted, pf, target)
 
@@ -125,6 +137,24 @@ def _check_host_vfs(wanted: Wanted, pf: Pf, target: Target, *, native_driver: bo
         message = (
             f"option host_vfs: {wanted.host_vfs}: where VFs of {pf.address} will be cannot be told "
             "from its SR-IOV capability; use host_vfs: 0"
+        )
+        raise RefusedError(message)
+
+
+def _check_unclaimed(wanted: Wanted, pf: Pf, target: Target, guest_rules: Collection[Rule]) -> None:
+    """Refuse to keep VFs for the host that guests get at every boot, and as soon as they are made.
+
+    By then udev has them bound for guests, so that the host's driver cannot have them.
+    """
+    claims = {(rule.address, rule.id) for rule in guest_rules}
+    kept = target.vfs(pf)[: target.host_vfs]
+    claimed = [index for index, vf in enumerate(kept) if (vf.address, vf.id) in claims]
+    if claimed:
+        told = ", ".join(str(kept[index].address) for index in claimed)
+        message = (
+            f"option host_vfs: {wanted.host_vfs}: VFs of {pf.address} are bound for guests at "
+            f"every boot: {told}; give them back first (module vfio_passthrough with state: absent "
+            f"and these addresses), or leave them out by host_vfs: {claimed[0]}"
         )
         raise RefusedError(message)
 

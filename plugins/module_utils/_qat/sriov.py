@@ -16,6 +16,7 @@ from .._pci.drivers import kernel_release, module_available
 from .._pci.function import read_functions
 from .._plan import Change, Plan
 from .._undo import UndoRecord
+from .._vfio.boot_rules import read_rules
 from .._vfio.holders import is_vfio_driver
 from .guard import check
 from .observe import Pf, read_pfs
@@ -34,6 +35,7 @@ if t.TYPE_CHECKING:
     from .._host import Host
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
+    from .._vfio.boot_rules import Rule
     from .orphans import Orphan
     from .target import Target
 
@@ -45,6 +47,7 @@ class State:
     Args:
         problems: those of the host, whatever becomes of its PFs.
         orphans: what is left of PFs that are not there any more.
+        guest_rules: what is bound for guests at every boot, where the host is to keep VFs.
     """
 
     pfs: tuple[PfState, ...]
@@ -52,6 +55,7 @@ class State:
     undo: UndoRecord
     problems: tuple[Problem, ...]
     orphans: tuple[Orphan, ...] = ()
+    guest_rules: tuple[Rule, ...] = ()
 
 
 class QatSriov:
@@ -88,6 +92,7 @@ class QatSriov:
             undo=undo,
             problems=tuple(_host_problems(host, chosen)),
             orphans=read_orphans(host, selection.gone, {pf.address for pf in chosen}),
+            guest_rules=read_rules(host) if self.wanted.host_vfs else (),
         )
 
     def _observe_pf(self, host: Host, release: str, pf: Pf) -> PfState:
@@ -107,7 +112,13 @@ class QatSriov:
         targets = self._targets(state)
         for found in state.pfs:
             target = targets[found.pf.address]
-            check(self.wanted, found.pf, target, native_driver=found.native_driver)
+            check(
+                self.wanted,
+                found.pf,
+                target,
+                native_driver=found.native_driver,
+                guest_rules=state.guest_rules,
+            )
         undo = state.undo
         changes: list[Change] = []
         for found in state.pfs:

@@ -16,12 +16,23 @@ from ansible_collections.hwaccel.virt.plugins.module_utils._errors import (
     HwaccelError,
     NotTakenError,
 )
+from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciAddress
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import TABLE
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.guard import check
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.rules import HostVfs, SriovRule
 from ansible_collections.hwaccel.virt.plugins.module_utils._qat.wanted import Wanted, target_of
 from ansible_collections.hwaccel.virt.plugins.module_utils._undo import UNDO_PATH
-from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import C62X, PF, SRIOV_OPTIONS
+from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.boot_rules import (
+    RULES,
+    Rule,
+    render_rules,
+)
+from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import (
+    C62X,
+    OTHER,
+    PF,
+    SRIOV_OPTIONS,
+)
 from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
     AUTOPROBE,
     COUNT,
@@ -36,6 +47,7 @@ from ansible_collections.hwaccel.virt.tests.unit.plugins.sriov_runs import (
 )
 
 if t.TYPE_CHECKING:
+    from ansible_collections.hwaccel.virt.plugins.module_utils._pci.address import PciId
     from ansible_collections.hwaccel.virt.plugins.module_utils._qat.devices import QatFamily
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine, RunningHost
 
@@ -374,6 +386,40 @@ def test_a_vf_still_to_be_made_for_a_running_domain(c62x: Machine) -> None:
     c62x.add_domain("guest", FIRST, pid=42)
     message = refusal(c62x.host, host_vfs=1, force=True)
     assert f"VF {FIRST} is held by domain guest (pid 42)" in message
+
+
+def bound_at_boot(machine: Machine, *vfs: str, number: PciId = C62X.vf_id) -> None:
+    """Have the rules of vfio_passthrough for VFs."""
+    rules = [Rule(PciAddress.parse(vf), number, GUESTS) for vf in vfs]
+    machine.write(RULES, render_rules(rules, early=False) or b"")
+
+
+@pytest.mark.parametrize("number", [0, 16])
+def test_what_guests_get_at_boot_is_not_kept(
+    c62x: Machine, running: RunningHost, number: int
+) -> None:
+    c62x.make_vfs(PF, number)
+    bound_at_boot(c62x, SECOND, THIRD)
+    for force in (False, True):
+        assert refusal(c62x.host, host_vfs=4, force=force) == (
+            f"option host_vfs: 4: VFs of {PF} are bound for guests at every boot: {SECOND}, "
+            f"{THIRD}; give them back first (module vfio_passthrough with state: absent and these "
+            "addresses), or leave them out by host_vfs: 1"
+        )
+    check_then_perform(c62x, running, host_vfs=1)
+    assert keeps(c62x, FIRST)
+    # As long as they are bound at boot, those that are kept already would not stay either.
+    c62x.at(RULES).unlink()
+    perform(running, host_vfs=3)
+    bound_at_boot(c62x, THIRD)
+    assert THIRD in refusal(c62x.host, host_vfs=3)
+    assert perform(running, state="absent", host_vfs=3, force=True)["changed"]
+
+
+def test_what_another_device_gets_at_boot_is_kept(c62x: Machine, running: RunningHost) -> None:
+    bound_at_boot(c62x, FIRST, number=OTHER)
+    check_then_perform(c62x, running, host_vfs=1)
+    assert keeps(c62x, FIRST)
 
 
 # -- at boot ---------------------------------------------------------------------------------
