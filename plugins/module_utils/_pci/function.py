@@ -14,10 +14,13 @@ from .address import PciAddress, PciId
 from .config import ConfigSpace
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._host import Host
 
 DEVICES = "/sys/bus/pci/devices"
 DRIVERS = "/sys/bus/pci/drivers"
+CLASSES = "/sys/class"
 PROBE = "/sys/bus/pci/drivers_probe"
 # Attributes of a function (Linux C(Documentation/ABI/testing/sysfs-bus-pci)).
 COUNT, AUTOPROBE, OVERRIDE = "sriov_numvfs", "sriov_drivers_autoprobe", "driver_override"
@@ -103,6 +106,15 @@ def number(host: Host, path: str) -> int | None:
         return None if text is None else int(text, 0)
     except ValueError:
         return None
+
+
+def made_by_drivers(host: Host, kind: str) -> Iterator[tuple[str, PciAddress]]:
+    """Yield what drivers made of a class, with the function that it belongs to."""
+    for name in host.names(f"{CLASSES}/{kind}"):
+        parts = (host.link_target(f"{CLASSES}/{kind}/{name}") or "").split("/")
+        addresses = [part for part in parts if PciAddress.looks_like(part)]
+        if addresses:
+            yield name, PciAddress.parse(addresses[-1])
 
 
 def read_config(host: Host, address: PciAddress) -> ConfigSpace:

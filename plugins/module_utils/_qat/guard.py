@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BlockedError, RefusedError
-from .._vfio.holders import is_vfio_driver
+from .._vfio.holders import NOT_WHILE_OPEN, is_vfio_driver
 from .observe import blocked_message
 from .services import AUTO_RESET, CFG_SERVICES, check_services
 
@@ -169,8 +169,8 @@ def _check_free(wanted: Wanted, pf: Pf, target: Target) -> None:
     for vf, holder in held:
         if holder.keeps_it_open:
             message = (
-                f"{pf.address}: VF {vf.address} is held by {holder}; the kernel would block "
-                "until it lets go, so not with force either: detach it there first"
+                f"{pf.address}: VF {vf.address} is held by {holder}; {NOT_WHILE_OPEN}: detach it "
+                "there first"
             )
             raise RefusedError(message)
     if held and not wanted.force:

@@ -11,6 +11,7 @@ import typing as t
 from .._errors import BlockedError, RefusedError
 from .._iommu.problems import firmware_setting
 from .denylist import KERNEL_ARGUMENT, REASON
+from .holders import NOT_WHILE_OPEN
 from .state import blocks_group
 from .target import denied, needs_reboot
 
@@ -70,11 +71,8 @@ def check(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) ->
 def _held(wanted: Wanted, device: Device) -> Iterator[str]:
     """Refuse a function that somebody has open, or that is reserved."""
     holder = device.holder
-    if holder is not None and holder.keeps_it_open:
-        yield (
-            f"{device.address} is held by {holder}; the kernel would block until it lets go, so "
-            f"{_NEVER}: detach it there first"
-        )
+    if _is_open(device):
+        yield f"{device.address} is held by {holder}; {NOT_WHILE_OPEN}: detach it there first"
     elif holder is not None and holder.kind == "domain" and not (wanted.present or wanted.force):
         yield f"{device.address} belongs to {holder}, which would not start without it: {_FORCE}"
     if wanted.present and device.reserved:
@@ -84,13 +82,17 @@ def _held(wanted: Wanted, device: Device) -> Iterator[str]:
         )
 
 
+def _is_open(device: Device) -> bool:
+    return device.holder is not None and device.holder.keeps_it_open
+
+
 def _in_use(wanted: Wanted, device: Device) -> Iterator[str]:
     """Refuse what the host uses; a disk that is in use is not taken with force either."""
     vital = [use for use in device.uses if use.vital]
     if vital:
         told = ", ".join(map(str, vital))
         yield f"{device.address} is in use by the host ({told}), {_NEVER}: free it first"
-    elif device.uses and not wanted.force:
+    elif device.uses and not wanted.force and not _is_open(device):
         told = ", ".join(map(str, device.uses))
         yield f"{device.address} is in use by the host ({told}): {_FORCE}"
 
@@ -118,8 +120,8 @@ def _parent(
     for at, holder in held:
         if holder.keeps_it_open:
             yield (
-                f"{device.address} is a PF whose VF {at} is held by {holder}; the kernel would "
-                f"block until it lets go, so {_NEVER}: detach it there first"
+                f"{device.address} is a PF whose VF {at} is held by {holder}; {NOT_WHILE_OPEN}: "
+                "detach it there first"
             )
         elif not wanted.force:
             yield f"{device.address} is a PF whose VF {at} is in use by {holder}: {_FORCE}"

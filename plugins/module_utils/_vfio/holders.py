@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who holds a function: a guest's domain, a process with its VFIO node open, or a driver."""
+"""Who holds a function: a guest's domain, a process with its VFIO or UIO node open, a driver."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import HostError
+from .._pci.function import CLASSES, made_by_drivers
 from .domains import read_domains
 
 if t.TYPE_CHECKING:
@@ -21,6 +22,10 @@ if t.TYPE_CHECKING:
 Node = tuple[bool, int, int]
 
 _NODES = "/dev/vfio"
+# What a task says of a function that somebody has open: UIO takes it away, VFIO waits.
+NOT_WHILE_OPEN = (
+    "the kernel would block until it lets go, or break its work, so not with force either"
+)
 # A driver of these keeps a function for others: nobody uses it through them.
 _PARKING_DRIVERS = frozenset({"pci-stub", "xen-pciback"})
 
@@ -48,7 +53,7 @@ class Holder:
 
     @property
     def keeps_it_open(self) -> bool:
-        """Whether it has the function open: the kernel would block until it lets go."""
+        """Whether it has the function open: the kernel would block, or break its work."""
         return self.pid is not None
 
 
@@ -67,14 +72,16 @@ class Holders:
     """Everything on the host that can hold a function, observed once.
 
     Args:
-        open_nodes: process by VFIO node path.
+        open_nodes: process by path of a VFIO or UIO node.
         domains: holder by the address that a domain has as a host device.
         devices: VFIO character devices of iommufd by address.
+        uio: nodes of UIO by address, of functions whose driver makes some.
     """
 
     open_nodes: dict[str, Holder] = field(default_factory=dict)
     domains: dict[PciAddress, Holder] = field(default_factory=dict)
     devices: dict[PciAddress, str] = field(default_factory=dict)
+    uio: dict[PciAddress, list[str]] = field(default_factory=dict)
 
     def of(self, function: PciFunction) -> Holder | None:
         """Return the holder of a function: a running domain, a process, a domain, its driver."""
@@ -82,20 +89,22 @@ class Holders:
         if domain is not None and domain.pid is not None:
             return domain
         if uses_it_itself(function.driver):
-            return domain or Holder("driver", str(function.driver))
-        return self._process(function) or domain
-
-    def _process(self, function: PciFunction) -> Holder | None:
+            process = self._process(self.uio.get(function.address, []))
+            return process or domain or Holder("driver", str(function.driver))
         nodes = [self.devices.get(function.address, "")]
         if function.iommu_group is not None:
             nodes.append(_group_node(function.iommu_group))
+        return self._process(nodes) or domain
+
+    def _process(self, nodes: list[str]) -> Holder | None:
         return next((self.open_nodes[node] for node in nodes if node in self.open_nodes), None)
 
 
 def read_holders(host: Host, functions: t.Iterable[PciFunction]) -> Holders:
     """Observe the holders of some functions in one pass over the processes."""
+    functions = tuple(functions)
     devices = {}
-    nodes = set()
+    nodes: set[str] = set()
     standing = {f"{_NODES}/{name}" for name in host.names(_NODES)}
     for function in functions:
         on_vfio = is_vfio_driver(function.driver)
@@ -106,20 +115,42 @@ def read_holders(host: Host, functions: t.Iterable[PciFunction]) -> Holders:
         for name in host.names(f"{function.path}/vfio-dev") if on_vfio else ():
             devices[function.address] = f"{_NODES}/devices/{name}"
             nodes.add(devices[function.address])
+    driven = {each.address for each in functions if uses_it_itself(each.driver)}
+    uio: dict[PciAddress, list[str]] = {}
+    wanted: dict[str, Node | None] = dict.fromkeys(nodes)
+    for name, address in made_by_drivers(host, "uio") if driven else ():
+        if address in driven:
+            node = f"/dev/{name}"
+            uio.setdefault(address, []).append(node)
+            wanted[node] = read_node(host, "uio", name)
     return Holders(
-        open_nodes=_open_nodes(host, nodes) if nodes else {},
+        open_nodes=_open_nodes(host, wanted) if wanted else {},
         domains=_domains(host),
         devices=devices,
+        uio=uio,
     )
+
+
+def read_node(host: Host, kind: str, name: str) -> Node | None:
+    """Return the device node of what a driver made, None where it has none."""
+    told = host.attribute(f"{CLASSES}/{kind}/{name}/dev") or ""
+    major, _colon, minor = told.partition(":")
+    if major.isdecimal() and minor.isdecimal():
+        return kind == "block", int(major), int(minor)
+    return None
 
 
 def _group_node(group: int) -> str:
     return f"{_NODES}/{group}"
 
 
-def _open_nodes(host: Host, nodes: set[str]) -> dict[str, Holder]:
-    """Find who has a VFIO node open: by number, since a container may name it otherwise."""
-    numbers = {host.device_node(node): node for node in nodes}
+def _open_nodes(host: Host, nodes: dict[str, Node | None]) -> dict[str, Holder]:
+    """Find who has nodes open: by number, since a container may name them otherwise.
+
+    Args:
+        nodes: what the kernel says of a node by its path, None to look at the node itself.
+    """
+    numbers = {told or host.device_node(node): node for node, told in nodes.items()}
     numbers.pop(None, None)
     found: dict[str, Holder] = {}
     for path, target, process in _open_files(host):

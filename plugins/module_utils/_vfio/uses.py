@@ -13,21 +13,20 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._pci.address import PciAddress
-from .._pci.function import number
+from .._pci.function import CLASSES, made_by_drivers, number
 from .._qat.devices import pf_family
-from .holders import find_open, uses_it_itself
+from .holders import find_open, read_node, uses_it_itself
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .._host import Host
+    from .._pci.address import PciAddress
     from .._pci.function import PciFunction
     from .holders import Node
 
     Made = list[tuple[str, PciAddress]]
 
-_CLASS = "/sys/class"
 _BTRFS = "/sys/fs/btrfs"
 _DISPLAY_CLASS = 0x03
 # Its nodes are of no class, and its unbind waits in the kernel while one is open.
@@ -66,7 +65,8 @@ class HostUses:
     def read(self) -> dict[PciAddress, tuple[Use, ...]]:
         """Return the uses of those functions that have some."""
         driven = [function for function in self._functions if uses_it_itself(function.driver)]
-        made = {kind: [*self._made(kind)] for kind in (*_SHOWN, "infiniband")} if driven else {}
+        kinds = (*_SHOWN, "infiniband") if driven else ()
+        made = {kind: [*made_by_drivers(self._host, kind)] for kind in kinds}
         if made:
             made["block"] += self._namespaces(made["nvme"])
         opened = self._opened(made, driven) if driven else {}
@@ -83,22 +83,14 @@ class HostUses:
                 found[function.address] = tuple(dict.fromkeys(uses))
         return found
 
-    def _made(self, kind: str) -> Iterator[tuple[str, PciAddress]]:
-        """Yield what the drivers made, with the function that it belongs to."""
-        for name in self._host.names(f"{_CLASS}/{kind}"):
-            parts = (self._host.link_target(f"{_CLASS}/{kind}/{name}") or "").split("/")
-            addresses = [part for part in parts if PciAddress.looks_like(part)]
-            if addresses:
-                yield name, PciAddress.parse(addresses[-1])
-
     def _namespaces(self, controllers: Made) -> Iterator[tuple[str, PciAddress]]:
         """Yield disks that the kernel reaches through several controllers, and shows at none."""
-        for subsystem in self._host.names(f"{_CLASS}/nvme-subsystem"):
-            folder = f"{_CLASS}/nvme-subsystem/{subsystem}"
+        for subsystem in self._host.names(f"{CLASSES}/nvme-subsystem"):
+            folder = f"{CLASSES}/nvme-subsystem/{subsystem}"
             names = self._host.names(folder)
-            disks = [name for name in names if self._host.exists(f"{_CLASS}/block/{name}")]
+            disks = [name for name in names if self._host.exists(f"{CLASSES}/block/{name}")]
             inside = [part for disk in disks for part in self._host.names(f"{folder}/{disk}")]
-            disks += [name for name in inside if self._host.exists(f"{_CLASS}/block/{name}")]
+            disks += [name for name in inside if self._host.exists(f"{CLASSES}/block/{name}")]
             for controller, address in controllers:
                 if controller in names:
                     yield from ((disk, address) for disk in disks)
@@ -151,7 +143,7 @@ class HostUses:
             if len(column) == _IF_INET6_COLUMNS
         ):
             yield Use(f"network interface {name} with IPv6 addresses")
-        above = self._host.names(f"{_CLASS}/net/{name}")
+        above = self._host.names(f"{CLASSES}/net/{name}")
         if any(link == "master" or link.startswith("upper_") for link in above):
             yield Use(f"network interface {name} below a bridge, bond or VLAN")
 
@@ -163,7 +155,7 @@ class HostUses:
 
     def _shown_disk(self, name: str) -> Iterator[str]:
         """Yield what the kernel shows of a disk's use."""
-        folder = f"{_CLASS}/block/{name}"
+        folder = f"{CLASSES}/block/{name}"
         device = self._host.attribute(f"{folder}/dev")
         mounts = (self._host.read_text("/proc/self/mountinfo") or "").splitlines()
         columns = [line.split() for line in mounts]
@@ -194,12 +186,9 @@ class HostUses:
         nodes: dict[Node, list[tuple[str, PciAddress]]] = {}
         for kind in _WITH_NODES:
             for name, address in made[kind]:
-                told = self._host.attribute(f"{_CLASS}/{kind}/{name}/dev") or ""
-                major, _colon, minor = told.partition(":")
-                if address in wanted and major.isdecimal() and minor.isdecimal():
-                    is_block = kind == "block"
-                    key = (is_block, int(major), int(minor))
-                    nodes.setdefault(key, []).append((name, address))
+                node = read_node(self._host, kind, name) if address in wanted else None
+                if node is not None:
+                    nodes.setdefault(node, []).append((name, address))
         result: dict[PciAddress, list[Use]] = {}
         for key, holder in find_open(self._host, nodes).items():
             for name, address in nodes[key]:

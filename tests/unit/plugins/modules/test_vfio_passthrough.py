@@ -294,6 +294,27 @@ def test_a_held_vf(
     assert "not with force either" in message
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_vf_that_a_process_has_through_uio(
+    machine: Machine, tasks: Tasks, *, force: bool
+) -> None:
+    machine.add_vfio()
+    vfs = add_vfs(machine)
+    machine.bind(vfs[2], "uio_pci_generic")
+    machine.add_node("uio", "uio0", vfs[2], dev="240:0")
+    told = "in use by the host (driver uio_pci_generic): free it, or use force: true"
+    assert tasks.refusal(vfs[2]) == f"{vfs[2]} is {told}"
+    machine.open("/dev/uio0", pid=77, name="dpdk-testpmd")
+    message = tasks.refusal(vfs[2], force=force)
+    assert message.startswith(f"{vfs[2]} is held by process dpdk-testpmd (pid 77); ")
+    assert "not with force either" in message
+    assert "use force" not in message
+    message = tasks.refusal(PF, force=True)
+    assert f"{PF} is a PF whose VF {vfs[2]} is held by process dpdk-testpmd (pid 77)" in message
+    (machine.root / "proc/77/fd/0").unlink()
+    assert drivers(tasks(vfs[2], force=True)) == [VFIO]
+
+
 def test_a_held_vf_that_has_its_driver(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     vfs = add_vfs(machine)

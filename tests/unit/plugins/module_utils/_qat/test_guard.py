@@ -108,6 +108,23 @@ def test_a_vf_that_a_process_holds(
     assert "not with force either" in message
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("options", [{"num_vfs": 0}, {"state": "absent"}])
+def test_a_vf_that_a_process_has_through_uio(
+    machine: Machine, options: dict[str, t.Any], *, force: bool
+) -> None:
+    machine.add_pf(vfs=16)
+    used = machine.vfs()[0]
+    machine.bind(used, "uio_pci_generic")
+    machine.add_node("uio", "uio0", used, dev="240:0")
+    if not force:
+        assert f"{used} by driver uio_pci_generic" in refusal(machine.host, **options)
+    machine.open("/dev/uio0", pid=42, name="dpdk-testpmd")
+    message = refusal(machine.host, force=force, **options)
+    assert f"{PF}: VF {used} is held by process dpdk-testpmd (pid 42)" in message
+    assert "not with force either" in message
+
+
 def test_a_vf_of_a_running_domain(machine: Machine) -> None:
     machine.add_pf("4xxx", vfs=4, out_of_tree=True)
     machine.add_domain("guest", machine.vfs()[0], pid=42)

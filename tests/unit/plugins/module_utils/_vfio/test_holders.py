@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.hwaccel.virt.plugins.module_utils._vfio.holders import Node
     from ansible_collections.hwaccel.virt.tests.unit.plugins.machine import Machine
 
+SECOND, THIRD = "0000:02:00.0", "0000:03:00.0"
+
 
 def holder_of(host: Host, address: str = PF) -> Holder | None:
     functions = read_functions(host)
@@ -191,6 +193,52 @@ def test_processes_are_not_read_where_nothing_is_on_vfio(machine: Machine) -> No
 
     machine.add_function(PF, OTHER, driver="native", group=7)
     assert holder_of(Quiet(machine.root)) is not None
+
+
+@pytest.fixture
+def uio(machine: Machine) -> Machine:
+    machine.add_function(PF, OTHER, driver="uio_pci_generic", group=7)
+    machine.add_node("uio", "uio0", PF, dev="240:0")
+    machine.add_function(SECOND, OTHER, driver="igb_uio", group=8)
+    machine.add_node("uio", "uio1", SECOND, dev="240:1")
+    machine.add_node("uio", "uio2", SECOND, dev="240:2")
+    return machine
+
+
+def test_a_process_with_a_node_of_uio_open(uio: Machine) -> None:
+    assert holder_of(uio.host) == Holder("driver", "uio_pci_generic")
+    uio.open("/dev/uio2", pid=42, name="dpdk-testpmd")
+    assert holder_of(uio.host) == Holder("driver", "uio_pci_generic")
+    assert holder_of(uio.host, SECOND) == Holder("process", "dpdk-testpmd", 42)
+    uio.add_domain("guest", PF)
+    assert holder_of(uio.host) == Holder("domain", "guest")
+    uio.open("/dev/uio0", pid=43, name="spdk")
+    assert holder_of(uio.host) == Holder("process", "spdk", 43)
+    uio.add_domain("guest", PF, pid=9)
+    assert holder_of(uio.host) == Holder("domain", "guest", 9)
+
+
+def test_a_node_of_uio_that_a_container_names_otherwise(uio: Machine) -> None:
+    uio.open("/data/queue", pid=42)
+    # The node of the host need not be there: sysfs has its number.
+    assert holder_of(NumberedHost(uio, {"/data/queue": 0})) == Holder(
+        "process", "qemu-system-x86", 42
+    )
+    assert holder_of(NumberedHost(uio, {"/data/queue": 3})) == Holder("driver", "uio_pci_generic")
+
+
+def test_processes_are_read_once_for_vfio_and_uio(uio: Machine) -> None:
+    class Counting(Host):
+        passes = 0
+
+        def names(self, path: str) -> list[str]:
+            self.passes += path == "/proc"
+            return super().names(path)
+
+    uio.add_function(THIRD, OTHER, driver="vfio-pci", group=9)
+    host = Counting(uio.root)
+    assert holder_of(host) == Holder("driver", "uio_pci_generic")
+    assert host.passes == 1
 
 
 # -- other nodes ---------------------------------------------------------------------------------
