@@ -91,7 +91,8 @@ options:
     description:
       - Take a function that the host uses, by a network interface with addresses, an open display
         or sound node, as the boot display, or through a driver that does not tell; with
-        O(state=absent), one that belongs to a stopped domain.
+        O(state=absent), one that belongs to a stopped domain, or whose driver would keep such a
+        domain from starting, since that has another function of its IOMMU group.
       - A function that is open in a guest or a process is not taken with force either, nor a disk
         that is mounted.
     type: bool

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from .._errors import BlockedError, RefusedError
 from .._iommu.problems import firmware_setting
@@ -20,6 +21,7 @@ if t.TYPE_CHECKING:
 
     from .._pci.address import PciAddress
     from .._pci.function import PciFunction
+    from .holders import Holder
     from .state import Device, State
     from .target import Target
     from .wanted import Wanted
@@ -60,6 +62,7 @@ def check(wanted: Wanted, state: State, targets: Mapping[PciAddress, Target]) ->
     for device in moving:
         reasons += _held(wanted, device)
         reasons += _parent(wanted, state, device, named.get(device.address, []))
+    reasons += _spoilt_groups(wanted, state, moving, targets)
     if wanted.present:
         reasons += [reason for device in moving for reason in _in_use(wanted, device)]
         reasons += _group_reasons(state, moving)
@@ -125,6 +128,42 @@ def _parent(
             )
         elif not wanted.force:
             yield f"{device.address} is a PF whose VF {at} is in use by {holder}: {_FORCE}"
+
+
+def _spoilt_groups(
+    wanted: Wanted, state: State, moving: list[Device], targets: Mapping[PciAddress, Target]
+) -> Iterator[str]:
+    """Refuse to give the host back a function of whose group a guest has another one."""
+    moved = {device.address for device in moving}
+    for device in moving:
+        function = device.function
+        after = replace(function, driver=targets[device.address].binding.driver)
+        if blocks_group(function) or not blocks_group(after):
+            continue
+        guests: dict[Holder, list[PciFunction]] = {}
+        for mate in state.around.group(function):
+            holder = state.around.holders.of(mate)
+            # What is said of a holder of the function itself is not said of the group once more.
+            if holder is not None and holder != device.holder and mate.address not in moved:
+                guests.setdefault(holder, []).append(mate)
+        for holder, mates in guests.items():
+            told = ", ".join(str(mate.address) for mate in mates)
+            shares = f"{device.address} shares IOMMU group {function.iommu_group} with {told}"
+            if holder.keeps_it_open and not blocks_group(mates[0]):
+                yield f"{shares}, held by {holder}, {_NEVER}: stop that one first"
+            elif holder.kind == "domain" and not (wanted.force or _is_spoilt(state, mates)):
+                yield (
+                    f"{shares} of {holder}, which would not start with driver {after.driver} in "
+                    f"that group: {_FORCE}"
+                )
+
+
+def _is_spoilt(state: State, mates: Sequence[PciFunction]) -> bool:
+    """Tell whether a guest cannot start anyhow, for what else is in the group of its functions.
+
+    What it has itself does not count: libvirt binds that to VFIO where it is managed.
+    """
+    return any(blocks_group(each) and each not in mates for each in state.around.group(mates[0]))
 
 
 def _group_reasons(state: State, moving: list[Device]) -> Iterator[str]:

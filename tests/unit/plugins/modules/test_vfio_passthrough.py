@@ -258,6 +258,104 @@ def test_its_own_pf_is_no_sibling_to_bind(machine: Machine, tasks: Tasks) -> Non
     assert f"{PF} (8086:4940) on driver 4xxx, its own PF, which cannot go along" in message
 
 
+@pytest.fixture
+def shared(machine: Machine, tasks: Tasks) -> Tasks:
+    """Have a GPU on VFIO with all that is in its group."""
+    machine.add_vfio()
+    add_gpu(machine)
+    tasks(GPU, AUDIO, force=True)
+    return tasks
+
+
+def test_a_group_of_which_a_stopped_domain_has_another_function(
+    machine: Machine, shared: Tasks
+) -> None:
+    machine.add_domain("vm1", AUDIO)
+    assert shared.refusal(GPU, state="absent") == (
+        f"{GPU} shares IOMMU group 30 with {AUDIO} of domain vm1, which would not start with "
+        "driver nouveau in that group: free it, or use force: true"
+    )
+    # Of its own functions each is said once.
+    message = shared.refusal(GPU, AUDIO, state="absent")
+    assert message.startswith(f"{AUDIO} belongs to domain vm1, which would not start without it")
+    assert "shares" not in message
+    # A function of another guest is told of beside.
+    machine.add_domain("vm2", GPU)
+    message = shared.refusal(GPU, state="absent")
+    assert f"{GPU} belongs to domain vm2" in message
+    assert f"{AUDIO} of domain vm1" in message
+    assert drivers(shared(GPU, state="absent", force=True)) == ["nouveau"]
+    assert machine.driver(AUDIO) == VFIO
+
+
+def test_a_group_of_a_stopped_domain_that_binds_by_itself(machine: Machine, shared: Tasks) -> None:
+    shared(AUDIO, state="absent")
+    machine.add_domain("vm1", AUDIO)
+    assert f"{AUDIO} of domain vm1" in shared.refusal(GPU, state="absent")
+
+
+def test_a_domain_that_has_the_function_and_another_of_its_group(
+    machine: Machine, shared: Tasks
+) -> None:
+    machine.add_domain("vm1", GPU, AUDIO)
+    message = shared.refusal(GPU, state="absent")
+    assert f"{GPU} belongs to domain vm1" in message
+    assert "shares" not in message
+
+
+def test_a_function_that_goes_back_to_pci_stub_and_leaves_its_group_as_good(
+    machine: Machine, tasks: Tasks
+) -> None:
+    machine.add_vfio()
+    add_gpu(machine)
+    machine.bind(GPU, "pci-stub")
+    tasks(GPU, AUDIO, force=True)
+    machine.add_domain("vm1", AUDIO)
+    assert drivers(tasks(GPU, state="absent")) == ["pci-stub"]
+
+
+def test_a_function_that_goes_back_without_a_driver_and_leaves_its_group_as_good(
+    machine: Machine, tasks: Tasks
+) -> None:
+    machine.add_vfio()
+    first, second = add_vfs(machine, number=2)
+    move_to_group(machine, first, machine.group(second))
+    tasks("4xxx")
+    machine.add_domain("vm1", second)
+    assert drivers(tasks(first, state="absent")) == [None]
+
+
+def test_a_group_that_no_guest_can_have_as_it_is(machine: Machine, shared: Tasks) -> None:
+    add_nic(machine)
+    move_to_group(machine, NIC, 30)
+    machine.add_domain("vm1", AUDIO)
+    assert drivers(shared(GPU, state="absent")) == ["nouveau"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("iommufd", [False, True])
+def test_a_group_of_which_a_running_domain_has_another_function(
+    machine: Machine, shared: Tasks, *, iommufd: bool, force: bool
+) -> None:
+    machine.add_domain("vm1", AUDIO, pid=77)
+    if not iommufd:
+        machine.open("/dev/vfio/30", pid=77)
+    message = shared.refusal(GPU, state="absent", force=force)
+    told = f"{GPU} shares IOMMU group 30 with {AUDIO}, held by domain vm1 (pid 77), not with force"
+    assert told in message
+    assert (f"{GPU} is held by process" in message) is not iommufd
+    assert machine.driver(GPU) == VFIO
+
+
+def test_a_group_of_which_a_program_has_another_function_through_uio(
+    machine: Machine, shared: Tasks
+) -> None:
+    machine.bind(AUDIO, "uio_pci_generic")
+    machine.add_node("uio", "uio0", AUDIO, dev="240:0")
+    machine.open("/dev/uio0", pid=77, name="dpdk-testpmd")
+    assert drivers(shared(GPU, state="absent")) == ["nouveau"]
+
+
 def test_a_bridge(machine: Machine, tasks: Tasks) -> None:
     machine.add_vfio()
     add_gpu(machine)
