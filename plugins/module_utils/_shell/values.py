@@ -14,6 +14,8 @@ from .._errors import HwaccelError
 
 # Four times what any kernel takes. A file may double a value in each of its lines.
 LONGEST = 1 << 14
+# And of parts that cannot be known, each of which is handled by itself whenever the value is used.
+_MOST_UNKNOWN = 256
 
 
 class Dialect(enum.Enum):
@@ -65,9 +67,12 @@ def make_text(parts: t.Iterable[Part]) -> Text:
 
 def bounded(text: Text, unknown: Unknown) -> Text:
     """Return a text, or one that is unknown in the place of one that is too long."""
-    if sum(len(part) if isinstance(part, str) else 1 for part in text) <= LONGEST:
-        return text
-    return (replace(unknown, what=f"a value of more than {LONGEST} characters"),)
+    known = [part for part in text if isinstance(part, str)]
+    if sum(map(len, known)) > LONGEST:
+        return (replace(unknown, what=f"a value of more than {LONGEST} characters"),)
+    if len(text) - len(known) > _MOST_UNKNOWN:
+        return (replace(unknown, what=f"a value of more than {_MOST_UNKNOWN} unknown parts"),)
+    return text
 
 
 def known_text(text: Text) -> str | None:

@@ -718,9 +718,20 @@ def test_the_longest_value_is_known(length: int, *, known: bool) -> None:
     assert (value.known is not None) == known
 
 
+@pytest.mark.parametrize(("parts", "known"), [(256, True), (257, False)])
+def test_what_is_not_known_has_a_bound_of_its_own(parts: int, *, known: bool) -> None:
+    found = run("A=" + "$(a)" * parts).variables["A"].alternatives[0]
+    assert len(found) == (parts if known else 1)
+    assert isinstance(found[0], Unknown)
+    told = "$(a)" if known else "a value of more than 256 unknown parts"
+    assert found[0].what == told
+
+
 def test_what_is_not_known_doubles_no_more_either() -> None:
-    found = run("A=$(a)\n" + "A=$A$A\n" * 20).variables["A"].alternatives
-    assert len(found[0]) <= 16384
+    evaluation = run("A=$(a)\n" + "A=$A$A\n" * 20)
+    assert all(
+        len(text) <= 256 for entry in evaluation.assignments for text in entry.value.alternatives
+    )
 
 
 def test_the_line_of_an_error_in_a_long_file() -> None:
