@@ -16,14 +16,13 @@ import fcntl
 import grp
 import os
 import pwd
-import signal
 import stat
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
 
 from ._child import Child, SilentError
+from ._commands import feed, run_group
 from ._errors import BlockedError, HostError
 from ._folders import (
     NoFileError,
@@ -441,26 +440,16 @@ class Host:
         """Run a command that reads a text and return its standard output."""
         self._check_live(command)
         try:
-            done = subprocess.run(
-                list(command),
-                input=text,
-                capture_output=True,
-                text=True,
-                errors="surrogateescape",
-                check=False,
-                timeout=seconds,
-                env=_environment(),
-                pass_fds=self._kept(),
-            )
+            ended = feed(command, text, seconds, kept=self._kept())
         except OSError as error:
             raise HostError.from_os("run", command[0], error.errno or 0) from error
-        except subprocess.TimeoutExpired as error:
+        if ended is None:
             message = f"{' '.join(command)} did not end within {seconds:g} s"
-            raise BlockedError(message, errno.ETIMEDOUT) from error
-        if done.returncode:
-            told = (done.stderr or done.stdout).strip()
-            raise HostError(f"{' '.join(command)} failed with status {done.returncode}: {told}")
-        return done.stdout
+            raise BlockedError(message, errno.ETIMEDOUT)
+        if ended.status:
+            told = (ended.told or ended.output).strip()
+            raise HostError(f"{' '.join(command)} failed with status {ended.status}: {told}")
+        return ended.output
 
     def run_guarded(self, command: Sequence[str], *, seconds: float) -> str:
         """Run a command that can hang in the kernel, where no signal ends it, within a bound.
@@ -515,9 +504,7 @@ class Host:
             except OSError as error:
                 raise HostError.from_os("write", log, error.errno or 0) from error
             try:
-                status = _run_group(
-                    command, output, self.locate(folder), seconds, kept=self._kept()
-                )
+                status = run_group(command, output, self.locate(folder), seconds, kept=self._kept())
             except OSError as error:
                 raise HostError.from_os(f"run in {folder}", command[0], error.errno or 0) from error
         if status == 0:
@@ -579,40 +566,6 @@ def last_lines(content: bytes) -> str:
     """Return the last lines of a log, undecodable bytes kept."""
     lines = content[-_LAST_BYTES:].decode("utf-8", "surrogateescape").splitlines()
     return "\n".join(lines[-_LAST_LINES:])
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of commands."""
-    # A plain su leaves the folders of root's own programs out.
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
-    return {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "PATH": path}
-
-
-def _run_group(
-    command: Sequence[str],
-    output: t.BinaryIO,
-    folder: str,
-    seconds: float,
-    *,
-    kept: tuple[int, ...],
-) -> int | None:
-    """Run a command and return its status, None where it had to be killed with its children."""
-    with subprocess.Popen(
-        list(command),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env=_environment(),
-        start_new_session=True,
-        pass_fds=kept,
-    ) as process:
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            return None
 
 
 def _wait_for_lock(handle: int, path: str, seconds: float, *, needed: bool) -> None:

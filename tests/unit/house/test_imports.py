@@ -23,6 +23,7 @@ MODULES = "plugins.modules."
 # Rooms of module_utils by height. A room imports rooms of its own height and below.
 HEIGHTS = {
     "_child": 0,
+    "_commands": 0,
     "_errors": 0,
     "_folders": 0,
     "_host": 0,
@@ -53,7 +54,7 @@ MODULE_HEIGHT = 5
 
 # Only _host reaches the machine, with its parts; a service says to systemd that it is ready, and
 # _net asks servers, in a child too. Of os the others may have what calculates.
-PARTS = frozenset({"_child", "_folders"})
+PARTS = frozenset({"_child", "_commands", "_folders"})
 REACHING = frozenset({"_host", *PARTS, "_net", "_notify"})
 MACHINE_IMPORTS = frozenset(
     {
