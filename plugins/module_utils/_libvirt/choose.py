@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter
+from dataclasses import replace
+from functools import cache
 
 from .._errors import RefusedError
 from .wishes import PF, fits
@@ -113,10 +115,25 @@ class _Dealer:
             and self._stays(guest.name, function)
         ]
         if wish.same_numa_node and own:
-            node, _number = Counter(each.numa_node for each in own).most_common(1)[0]
+            node = self._node_to_keep(guest, wish, Counter(each.numa_node for each in own))
             own = [function for function in own if function.numa_node == node]
         self._kept[id(wish)] = own[: wish.count]
         self._taken.update((function.address, guest.name) for function in self._kept[id(wish)])
+
+    def _node_to_keep(self, guest: GuestWish, wish: Wish, own: Counter[int | None]) -> int | None:
+        """Return the node whose functions a guest keeps of a wish, such that all its wishes fit."""
+        others = [
+            each.count
+            for each in guest.wishes
+            if each is not wish and id(each) not in self._kept and _is_alike(each, wish)
+        ]
+        others.sort(reverse=True)
+        enough = sorted((node for node in own if own[node] >= wish.count), key=own.__getitem__)
+        for node in enough:
+            rest = own - Counter({node: wish.count})
+            if _fit(tuple(others), tuple(sorted(rest.values()))):
+                return node
+        return enough[0] if enough else own.most_common(1)[0][0]
 
     def _stays(self, guest: str, function: PciFunction) -> bool:
         """Tell whether a guest can go on with a function; what it holds now it always can."""
@@ -218,6 +235,30 @@ class _Dealer:
 
     def _refuse(self, guest: GuestWish, reason: str) -> None:
         self._refusals.append(f"guest {guest.name}: {reason}")
+
+
+def _is_alike(wish: Wish, other: Wish) -> bool:
+    """Tell whether the same functions serve two wishes, each at a node of its own."""
+    both = wish.same_numa_node and other.same_numa_node
+    return both and replace(wish, count=other.count) == other
+
+
+@cache
+def _fit(counts: tuple[int, ...], room: tuple[int, ...]) -> bool:
+    """Tell whether numbers of functions find room at nodes, each as a whole at one of them.
+
+    Args:
+        counts: the largest first.
+        room: of each node, in any order that is the same for the same numbers.
+    """
+    if not counts:
+        return True
+    return any(
+        number >= counts[0]
+        and _fit(counts[1:], tuple(sorted((*room[:place], number - counts[0], *room[place + 1 :]))))
+        for place, number in enumerate(room)
+        if number not in room[:place]
+    )
 
 
 def _domain(guest: Guest) -> str:

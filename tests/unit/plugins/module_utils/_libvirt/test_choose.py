@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+import pytest
 from ansible_collections.hwaccel.virt.plugins.module_utils._errors import RefusedError
 from ansible_collections.hwaccel.virt.plugins.module_utils._libvirt.choose import choose
 from ansible_collections.hwaccel.virt.plugins.module_utils._libvirt.definition import host_device
@@ -117,7 +118,7 @@ def tasks(draw: st.DrawFn) -> Wanted:
     guests = []
     for name in NAMES[: draw(st.integers(1, 3))]:
         wishes = [Wish(address=address) for address, owner in owners.items() if owner == name]
-        wishes += draw(st.lists(_BY_FAMILY, max_size=2))
+        wishes += draw(st.lists(_BY_FAMILY, max_size=3))
         guests.append(GuestWish(name, tuple(wishes), None, draw(st.booleans())))
     return Wanted(tuple(guests), 32, draw(st.booleans()), accept_mps_loss=False)
 
@@ -178,6 +179,48 @@ def test_everything_stays_in_a_second_run(state: State, wanted: Wanted) -> None:
     shares = shares_of(wanted, state)
     if shares is not None:
         assert choose(wanted, adopted(state, shares)) == shares
+
+
+def host_with(nodes: dict[int, int]) -> State:
+    """Return a host with VFs of one PF, by function number at NUMA nodes, that nobody has."""
+    functions = {
+        VFS[number]: vf(VFS[number], node, number + 1, None) for number, node in nodes.items()
+    }
+    return State(
+        functions=functions,
+        guests={},
+        holders=Holders(),
+        bound=frozenset(),
+        reserved=frozenset(),
+        vfio_pci=VfioPci(loaded=True, built_in=False, denies=False, used=False),
+        locked=False,
+    )
+
+
+def running(name: str, numbers: Iterable[int], state: State) -> State:
+    """Return a host where a guest runs with some VFs."""
+    whole = domain(name, [VFS[number] for number in numbers], state)
+    return replace(state, guests={name: Guest(name, whole, whole, 77)})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "has", "counts"),
+    [
+        # The one that is alone at its node is for the wish for one, which comes first.
+        ({0: 1, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0}, (0, 1, 2), (1, 2)),
+        ({0: 1, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0}, (0, 1, 2), (2, 1)),
+        # Not where it fits best.
+        ({0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 1, 6: 1, 7: 1, 8: 1}, range(9), (2, 2, 5)),
+        ({0: 0, 1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1}, range(9), (2, 3, 2, 2)),
+    ],
+)
+def test_a_running_guest_keeps_what_serves_all_its_wishes(
+    nodes: dict[int, int], has: Iterable[int], counts: tuple[int, ...]
+) -> None:
+    state = running("one", has, host_with(nodes))
+    wishes = tuple(Wish("4xxx", count=count, same_numa_node=True) for count in counts)
+    wanted = Wanted((GuestWish("one", wishes),), 32, allow_hot_remove=False, accept_mps_loss=False)
+    assert choose(wanted, state) == {"one": tuple(VFS[number] for number in has)}
 
 
 @settings(max_examples=200)
