@@ -21,8 +21,8 @@ class Command(subprocess.Popen[str]):
 
     Args:
         kept: descriptors that it keeps open.
-        log: what takes all that it says; it then reads nothing, and has a session of its own, so
-            that what it starts can be ended too. Without, there are pipes.
+        log: what takes all that it says, while it has a session of its own, so that what it starts
+            can be killed too; else there are pipes.
         folder: where it runs.
 
     Raises:
@@ -36,31 +36,24 @@ class Command(subprocess.Popen[str]):
         log: t.BinaryIO | None = None,
         folder: str | None = None,
     ) -> None:
+        pipe = subprocess.PIPE
         super().__init__(
             list(command),
-            stdin=subprocess.PIPE if log is None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if log is None else log,
-            stderr=subprocess.PIPE if log is None else subprocess.STDOUT,
+            stdin=subprocess.DEVNULL if log else pipe,
+            stdout=log or pipe,
+            stderr=subprocess.STDOUT if log else pipe,
             text=True,
             errors="surrogateescape",
             env=_environment(),
             cwd=folder,
-            start_new_session=log is not None,
+            start_new_session=bool(log),
             pass_fds=kept,
         )
 
 
-class Ended(t.NamedTuple):
-    """What came of a command."""
-
-    status: int
-    output: str
-    told: str
-
-
 def feed(
     command: Sequence[str], text: str, seconds: float, *, kept: tuple[int, ...]
-) -> Ended | None:
+) -> subprocess.CompletedProcess[str] | None:
     """Run a command that reads a text; None where it had to be killed.
 
     Raises:
@@ -75,7 +68,7 @@ def feed(
         except BaseException:
             process.kill()
             raise
-    return Ended(process.returncode, output, told)
+    return subprocess.CompletedProcess(command, process.returncode, output, told)
 
 
 def run_group(

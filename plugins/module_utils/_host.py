@@ -440,16 +440,16 @@ class Host:
         """Run a command that reads a text and return its standard output."""
         self._check_live(command)
         try:
-            ended = feed(command, text, seconds, kept=self._kept())
+            done = feed(command, text, seconds, kept=self._kept())
         except OSError as error:
             raise HostError.from_os("run", command[0], error.errno or 0) from error
-        if ended is None:
+        if done is None:
             message = f"{' '.join(command)} did not end within {seconds:g} s"
             raise BlockedError(message, errno.ETIMEDOUT)
-        if ended.status:
-            told = (ended.told or ended.output).strip()
-            raise HostError(f"{' '.join(command)} failed with status {ended.status}: {told}")
-        return ended.output
+        if done.returncode:
+            told = (done.stderr or done.stdout).strip()
+            raise HostError(f"{' '.join(command)} failed with status {done.returncode}: {told}")
+        return done.stdout
 
     def run_guarded(self, command: Sequence[str], *, seconds: float) -> str:
         """Run a command that can hang in the kernel, where no signal ends it, within a bound.
