@@ -14,7 +14,6 @@ import http.server
 import json
 import os
 import re
-import subprocess
 import threading
 import typing as t
 import urllib.parse
@@ -27,6 +26,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.hwaccel.virt.plugins.filter.awx_survey import awx_survey
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,16 +230,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def playbook(folder: Path, *arguments: str, **environment: str) -> str:
     """Run the playbook in a folder without settings, and return what it says."""
-    return subprocess.run(
-        ["ansible-playbook", "hwaccel.virt.awx", *arguments],
-        cwd=folder,
-        env={**os.environ, "HOME": str(folder), "ANSIBLE_NOCOLOR": "1", **environment},
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    ).stdout
+    home = {"HOME": str(folder)}
+    return run_playbook(folder, "hwaccel.virt.awx", *arguments, **home, **environment).stdout
 
 
 def specs(role: str) -> Object:

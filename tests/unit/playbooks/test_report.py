@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import subprocess
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.hwaccel.virt.plugins.filter.fleet_report import fleet_report
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 from ansible_collections.hwaccel.virt.tests.unit.plugins.fleet import NOW, found
 
 CONNECTIONS = Path(__file__).resolve().parents[1] / "roles/vgpu_license/connection_plugins"
@@ -56,23 +55,12 @@ class Run:
 
 def run(folder: Path, *arguments: str) -> Run:
     """Run the playbook over all but one host of the inventory."""
-    done = subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", "inventory.json", "hwaccel.virt.report"),
-            *("--limit", "!left_out", *arguments),
-        ],
-        cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTIONS),
-            "ANSIBLE_NOCOLOR": "1",
-            "PWD": str(folder),
-        },
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
+    done = run_playbook(
+        folder,
+        *("--inventory", "inventory.json", "hwaccel.virt.report", "--limit", "!left_out"),
+        *arguments,
+        ANSIBLE_CONNECTION_PLUGINS=str(CONNECTIONS),
+        PWD=str(folder),
     )
     assert done.returncode == 0, done.stdout
     files = {

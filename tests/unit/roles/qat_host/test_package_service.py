@@ -10,11 +10,11 @@ The tasks are those of the role; systemctl and the modules of the collection are
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import typing as t
 from pathlib import Path
+
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 
 ROLE = Path(__file__).resolve().parents[4] / "roles/qat_host"
 VF = "0000:01:00.1"
@@ -106,22 +106,12 @@ def run(folder: Path, *arguments: str) -> tuple[str, dict[str, list[str]]]:
     """Run the play, and return what it says and what systemctl was told to do on each host."""
     for host in HOSTS:
         (folder / host / "asked").write_text("", encoding="utf-8")
-    said = subprocess.run(
-        ["ansible-playbook", "--inventory", "inventory.json", "play.yml", *arguments],
-        cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(folder),
-            "ANSIBLE_FORKS": "2",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "COLUMNS": "999",
-        },
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
+    said = run_playbook(
+        folder,
+        *("--inventory", "inventory.json", "play.yml", *arguments),
+        ANSIBLE_COLLECTIONS_PATH=str(folder),
+        ANSIBLE_FORKS="2",
+        ANSIBLE_PIPELINING="1",
     ).stdout
     asked = {
         host: [

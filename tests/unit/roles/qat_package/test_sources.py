@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 
 ROLE = Path(__file__).resolve().parents[4] / "roles/qat_package"
 DIGEST = "0123456789abcdef" * 4
@@ -92,16 +91,7 @@ def play_present(folder: Path) -> str:
         "tasks": before,
     }
     (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    return subprocess.run(
-        ["ansible-playbook", "--inventory", "localhost,", "play.yml"],
-        cwd=folder,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "999"},
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    ).stdout
+    return run_playbook(folder, "--inventory", "localhost,", "play.yml").stdout
 
 
 def test_it_is_refused_before_anything_is_unpacked(tmp_path: Path) -> None:

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +27,10 @@ def run(folder: Path, wrong: dict[str, t.Any]) -> str:
     hosts = {"right": {**there, **right}, "wrong": {**there, **wrong}}
     inventory = folder / "inventory.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    return subprocess.run(
-        ["ansible-playbook", "-vvv", "-i", inventory, "hwaccel.virt.license", "-e", "target=all"],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "1", "COLUMNS": "999"},
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
+    return run_playbook(
+        folder,
+        *("-vvv", "-i", inventory.name, "hwaccel.virt.license", "-e", "target=all"),
+        ANSIBLE_FORKS="1",
     ).stdout
 
 

@@ -16,13 +16,13 @@ import json
 import os
 import pwd
 import re
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 
 ROOT = Path(__file__).resolve().parents[4]
 ROLE = ROOT / "roles/vgpu_license"
@@ -97,21 +97,11 @@ def said(tmp_path: Path) -> str:
     # Beside the templates that it looks up.
     (tmp_path / "templates").symlink_to(ROOT / "playbooks/templates")
     (tmp_path / "play.yml").write_text(json.dumps(play(tmp_path)), encoding="utf-8")
-    return subprocess.run(
-        ["ansible-playbook", "-vvvvv", "--diff", "-i", "inventory.json", "play.yml"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_EXECUTABLE": str(recorder(tmp_path, "/bin/sh")),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "0",
-            "COLUMNS": "999",
-        },
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
+    return run_playbook(
+        tmp_path,
+        *("-vvvvv", "--diff", "-i", "inventory.json", "play.yml"),
+        ANSIBLE_EXECUTABLE=str(recorder(tmp_path, "/bin/sh")),
+        ANSIBLE_PIPELINING="0",
     ).stdout
 
 

@@ -14,9 +14,7 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
-import os
 import re
-import subprocess
 import typing as t
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.hwaccel.virt.plugins.module_utils._grid.registry import ROOTS
+from ansible_collections.hwaccel.virt.tests.unit.playbook_runs import run_playbook
 
 ROOT = Path(__file__).resolve().parents[4]
 HERE = Path(__file__).resolve().parent
@@ -197,22 +196,11 @@ class Fleet:
         for name in GUESTS:
             state = json.loads(self._path(name).read_text(encoding="utf-8"))
             self._path(name).write_text(json.dumps({**state, "sent": []}), encoding="utf-8")
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
-            "ANSIBLE_FORKS": "2",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_RETRY_FILES_ENABLED": "0",
-        }
-        done = subprocess.run(
-            ["ansible-playbook", "--inventory", "inventory.yml", "play.yml", *arguments],
-            cwd=self._folder,
-            env=environment,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
+        done = run_playbook(
+            self._folder,
+            *("--inventory", "inventory.yml", "play.yml", *arguments),
+            ANSIBLE_CONNECTION_PLUGINS=str(HERE / "connection_plugins"),
+            ANSIBLE_FORKS="2",
         )
         states = {name: json.loads(self._path(name).read_text(encoding="utf-8")) for name in GUESTS}
         return Run(done.stdout, states)
